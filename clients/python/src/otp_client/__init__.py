@@ -1,0 +1,54 @@
+"""The Python client of OTP Service: prove that a person holds a phone number."""
+
+from ._clients import AsyncClient, Client
+from ._errors import (
+    APIError,
+    Blocked,
+    Closed,
+    Conflict,
+    ConnectionFailed,
+    DeliveryFailed,
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    OtpError,
+    Throttled,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+    Undeliverable,
+    UnexpectedAnswer,
+)
+from ._results import Check, Delivery, Verification
+from ._verbs import Autofill, EndUser, Transaction
+from ._version import __version__
+
+__all__ = [
+    "APIError",
+    "AsyncClient",
+    "Autofill",
+    "Blocked",
+    "Check",
+    "Client",
+    "Closed",
+    "Conflict",
+    "ConnectionFailed",
+    "Delivery",
+    "DeliveryFailed",
+    "EndUser",
+    "FieldError",
+    "Forbidden",
+    "InvalidRequest",
+    "NotFound",
+    "OtpError",
+    "Throttled",
+    "TimedOut",
+    "Transaction",
+    "Unauthenticated",
+    "Unavailable",
+    "Undeliverable",
+    "UnexpectedAnswer",
+    "Verification",
+    "__version__",
+]
