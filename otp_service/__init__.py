@@ -1,0 +1,1 @@
+"""A service that proves a person holds a phone number."""

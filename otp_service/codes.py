@@ -1,0 +1,185 @@
+"""Codes: drawn, hashed, matched.
+
+Hash = Argon2id(HMAC-SHA256(ring key; app, id, number, purpose, transaction, code), salt). The code space is
+small, so the cost alone protects nobody; the key outside Redis does, and the cost slows whoever gets both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from argon2.low_level import Type, hash_secret_raw
+
+from otp_service.errors import InvalidCodeFormat, Overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otp_service.keyring import Keyring
+    from otp_service.verification import Transaction, VerificationId
+
+HASH_BYTES: Final = 16
+"""128 bits tell every code of ten characters apart, and two live hashes stay small in Redis."""
+
+MIN_LENGTH: Final = 4
+MAX_LENGTH: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one Argon2id hash costs.
+
+    Args:
+        memory_kib: Memory in KiB.
+        passes: Passes over that memory.
+        lanes: Lanes; one, because every core is busy with another hash already.
+    """
+
+    memory_kib: int
+    passes: int
+    lanes: int = 1
+
+
+PROFILES: Final = {
+    # OWASP Password Storage Cheat Sheet, "Argon2id": one of its choices of equal strength, the one that
+    # takes the least CPU.
+    "owasp": Profile(memory_kib=7168, passes=5),
+    # For installations that trust the key ring to stay outside Redis and want thousands of checks a second.
+    "keyed": Profile(memory_kib=1024, passes=1),
+    # The least that Argon2 allows (RFC 9106, 3.1); settings refuse it beside a live key.
+    "test": Profile(memory_kib=8, passes=1),
+}
+
+
+def draw(length: int, below: Callable[[int], int] = secrets.randbelow) -> str:
+    """A code of so many digits, each value equally likely, leading zeros kept.
+
+    Args:
+        length: Digits, 6..10.
+        below: Returns a random integer in 0..n-1, without bias.
+    """
+    return f"{below(10**length):0{length}d}"
+
+
+def clean(text: str) -> str:
+    """The code that a person meant: spaces and dashes dropped, any script's decimal digits read as digits.
+
+    Raises:
+        InvalidCodeFormat: Not 4 to 10 letters or digits; no check was spent.
+    """
+    code = "".join(_digit(character) for character in text if not _is_separator(character))
+    if MIN_LENGTH <= len(code) <= MAX_LENGTH and code.isascii() and code.isalnum():
+        return code
+    raise InvalidCodeFormat(
+        "This cannot be a code, so no check was spent. Send the 4 to 10 letters or digits of the message.",
+        errors=({"pointer": "/code", "detail": "4 to 10 letters or digits"},),
+    )
+
+
+def _is_separator(character: str) -> bool:
+    return unicodedata.category(character) in {"Zs", "Pd"}
+
+
+def _digit(character: str) -> str:
+    return str(unicodedata.decimal(character)) if character.isdecimal() else character
+
+
+class Ticket:
+    """A place in the hash pool; whoever holds one is sure to be served."""
+
+    def __init__(self, pool: ThreadPoolExecutor, profile: Profile) -> None:
+        self._pool = pool
+        self._profile = profile
+
+    async def hash(self, digest: bytes, salt: bytes) -> bytes:
+        """Argon2id of a digest, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._hash, digest, salt)
+
+    def _hash(self, digest: bytes, salt: bytes) -> bytes:
+        cost = self._profile
+        return hash_secret_raw(digest, salt, cost.passes, cost.memory_kib, cost.lanes, HASH_BYTES, Type.ID)
+
+
+class HashPool:
+    """As many threads as cores and a short queue; past it a caller is turned away before anything is counted.
+
+    A queue without an end would make everybody wait for work that nobody waits for any more.
+
+    Args:
+        profile: What a hash costs.
+        threads: Hashes at work at once.
+        queue: Callers that may wait for a thread.
+    """
+
+    def __init__(self, profile: Profile, *, threads: int, queue: int) -> None:
+        self._profile = profile
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._free = threads + queue
+
+    @contextmanager
+    def ticket(self) -> Iterator[Ticket]:
+        """A place for one caller.
+
+        Raises:
+            Overloaded: The queue is full.
+        """
+        if self._free < 1:
+            raise Overloaded(
+                "The service is at its limit and counted nothing. Try again shortly.", retry_after=1
+            )
+        self._free -= 1
+        try:
+            yield Ticket(self._pool, self._profile)
+        finally:
+            self._free += 1
+
+    def close(self) -> None:
+        """Let go of the threads; hashes at work are finished."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Everything that a code is good for; hashed with it, so that it opens nothing else."""
+
+    app: str
+    id: VerificationId
+    number: str
+    purpose: str
+    transaction: Transaction | None
+
+    def digest(self, keyring: Keyring, key_id: str, code: str) -> bytes:
+        """The code and what it is bound to, under a key of the ring."""
+        bound = (self.transaction.payee, self.transaction.amount) if self.transaction else ()
+        return keyring.code_digest(
+            key_id, self.app, self.id.raw, self.number, self.purpose, str(len(bound)), *bound, code
+        )
+
+    @property
+    def salt(self) -> bytes:
+        """16 bytes of this verification's own.
+
+        RFC 9106, 3.1 asks of a salt only that no two secrets share it; the id is unique by construction
+        (122 random bits, or an HMAC), so it serves and costs Redis nothing.
+        """
+        return self.id.raw
+
+
+def match(hashed: bytes, live: bytes) -> bool:
+    """Whether a hash is one of the live ones: the one compare of the service, in constant time.
+
+    Args:
+        hashed: 16 bytes.
+        live: The live hashes, one after another.
+    """
+    found = False
+    for start in range(0, len(live), HASH_BYTES):
+        found |= hmac.compare_digest(hashed, live[start : start + HASH_BYTES])
+    return found
