@@ -1,0 +1,141 @@
+"""Takes one code to one number: the text, the order of providers, the tries, and what they come to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otp_service import events
+from otp_service.codes import MAX_LENGTH
+from otp_service.delivery import routing
+from otp_service.delivery.provider import Message
+from otp_service.errors import Blocked, DeliveryFailed, Undeliverable
+from otp_service.segments import segments
+from otp_service.verification import Outcome, Try
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from otp_service.delivery.chain import Chain
+    from otp_service.delivery.receipts import ReceiptUrls
+    from otp_service.errors import Problem
+    from otp_service.events import Listener
+    from otp_service.messages import Templates
+    from otp_service.phone import Phone
+    from otp_service.settings import AppSettings, RouteSettings
+    from otp_service.store.records import Record
+    from otp_service.verification import Delivery, Target, VerificationId
+
+INBOX: Final = "console"
+"""The provider that keeps messages instead of sending them; all that a test key can reach."""
+
+_RECORDING_SECONDS: Final = 2
+"""Time after the last try to write down what came of it."""
+
+
+class Courier:
+    """Everything between a code and the phone.
+
+    Args:
+        chain: The providers.
+        receipt_urls: Where they report.
+        routes: By name.
+        templates: By app.
+        tell: Hears of every try.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        receipt_urls: ReceiptUrls,
+        routes: Mapping[str, RouteSettings],
+        templates: Mapping[str, Templates],
+        tell: Listener,
+    ) -> None:
+        self._chain = chain
+        self._receipt_urls = receipt_urls
+        self._routes = routes
+        self._templates = templates
+        self._tell = tell
+
+    def preview(self, app: AppSettings, phone: Phone, target: Target) -> None:
+        """Write the message with the longest code, so that what is wrong with it shows before it costs.
+
+        Raises:
+            InvalidRequest: There is no such text, or it is too long.
+        """
+        self._text(app, phone, target, "0" * MAX_LENGTH)
+
+    def lease_ms(self, app: AppSettings) -> int:
+        """How long a send may take before another run of the same operation goes on with it."""
+        return round((self._routes[app.route].deadline_seconds + _RECORDING_SECONDS) * 1000)
+
+    def order(self, app: AppSettings, phone: Phone, target: Target, used: Collection[str]) -> list[str]:
+        """The providers for a number, those used before last."""
+        if target.test:
+            return [INBOX]
+        return routing.order(self._routes[app.route], phone.region, used)
+
+    async def deliver(  # noqa: PLR0913 - one message is made of these
+        self,
+        app: AppSettings,
+        id_: VerificationId,
+        record: Record,
+        phone: Phone,
+        target: Target,
+        code: str,
+        order: Sequence[str],
+    ) -> list[Delivery]:
+        """Try the providers in order, and say what each answered."""
+        text = self._text(app, phone, target, code)
+        seconds_left = (record.created_ms + record.ttl_ms - record.now_ms) // 1000
+
+        def compose(attempt: int, provider: str) -> Message:
+            this = Try(id_, record.sends, attempt)
+            return Message(
+                to=phone.e164,
+                region=phone.region,
+                text=text,
+                expires_in=max(1, seconds_left),
+                attempt=this.name,
+                receipt_url=self._receipt_urls.url(provider, this),
+            )
+
+        tries = await self._chain.deliver(
+            order,
+            compose,
+            deadline=self._routes[app.route].deadline_seconds,
+            began_ms=record.now_ms,
+            segments=segments(text).count,
+        )
+        for delivery, answer in tries:
+            self._tell(events.Tried.of(app.name, str(id_), phone.e164, delivery, answer))
+        return [delivery for delivery, _ in tries]
+
+    def _text(self, app: AppSettings, phone: Phone, target: Target, code: str) -> str:
+        return self._templates[app.name].render(
+            code, target.locale, phone.region, target.transaction, target.autofill
+        )
+
+
+def verdict(deliveries: Sequence[Delivery], opened: str | None) -> Problem | None:
+    """What the tries mean to the caller; None when the person may have a message.
+
+    Args:
+        deliveries: Every try, in order.
+        opened: The id of a verification that was opened for this.
+    """
+    outcomes = {delivery.outcome for delivery in deliveries}
+    if Outcome.ACCEPTED in outcomes:
+        return None
+    if Outcome.UNDELIVERABLE in outcomes:
+        return Undeliverable("Nobody can reach this number. Ask for another one.", verification_id=opened)
+    if Outcome.BLOCKED in outcomes:
+        return Blocked(
+            "A provider refused this message as fraud.", reason="refused_by_provider", verification_id=opened
+        )
+    if Outcome.UNKNOWN in outcomes:
+        return None
+    return DeliveryFailed(
+        "No provider took the message. Try again later; the verification's deliveries say what each answered.",
+        verification_id=opened,
+    )
