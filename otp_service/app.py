@@ -1,0 +1,223 @@
+"""Builds every part once and closes them at the end: the only file that knows all others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from otp_service import codes, events
+from otp_service.codes import PROFILES, HashPool
+from otp_service.delivery import providers
+from otp_service.delivery.chain import Chain
+from otp_service.delivery.courier import INBOX, Courier
+from otp_service.delivery.receipts import ReceiptUrls
+from otp_service.delivery.transport import Transport
+from otp_service.http import health, receipts, verifications
+from otp_service.http.auth import Keys
+from otp_service.http.documents import SCHEMAS
+from otp_service.http.edge import Edge
+from otp_service.http.idempotency import Idempotency
+from otp_service.http.problems import Problems
+from otp_service.keyring import Keyring
+from otp_service.messages import Templates
+from otp_service.proof import Signer
+from otp_service.settings import ProviderSettings, SettingsError, not_in_force
+from otp_service.store import boot
+from otp_service.store.client import CONNECTIONS, connect
+from otp_service.store.scripts import Scripts
+from otp_service.store.store import Store
+from otp_service.verifier import Parts, Verifier
+from otp_service.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from otp_service.delivery.provider import Provider
+    from otp_service.events import Listener
+    from otp_service.settings import AppSettings, Settings
+    from otp_service.store.client import RedisClient
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where a test, or the demo, reaches in: time, randomness, and who listens.
+
+    Args:
+        skew: Milliseconds to add to the clock of Redis.
+        draw: Draws a code of so many digits.
+        random: Returns that many random bytes.
+        listener: Hears of everything that happens.
+    """
+
+    skew: Callable[[], int] = lambda: 0
+    draw: Callable[[int], str] = codes.draw
+    random: Callable[[int], bytes] = os.urandom
+    listener: Listener = events.log
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts of a running service."""
+
+    settings: Settings
+    client: RedisClient = field(repr=False)
+    scripts: Scripts = field(repr=False)
+    store: Store = field(repr=False)
+    verifier: Verifier = field(repr=False)
+    worker: Worker = field(repr=False)
+    providers: Mapping[str, Provider] = field(repr=False)
+    draining: bool = False
+
+
+def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = True) -> FastAPI:
+    """The service as an ASGI application.
+
+    Args:
+        settings: All that ``require_serving`` asks for.
+        seams: For tests and the demo.
+        work: Whether to run the worker in this process too.
+
+    Raises:
+        SettingsError: A provider's section has faults.
+    """
+    seams = seams or Seams()
+    keyring = _keyring(settings, seams)
+    client = connect(settings.redis_url or "")
+    scripts = Scripts(client, connections=CONNECTIONS, skew=seams.skew)
+    store = Store(
+        scripts, record_ttl=settings.record_ttl_seconds, idempotency_ttl=settings.idempotency_ttl_seconds
+    )
+    pool = HashPool(PROFILES[settings.hash_profile], threads=os.cpu_count() or 1, queue=settings.hash_queue)
+    transport = Transport()
+    made = _providers(settings, transport)
+    urls = ReceiptUrls(settings.public_url, keyring)
+    signer = Signer([(key.id, key.secret) for key in settings.proof_keys], settings.public_url or "")
+    verifier = Verifier(
+        Parts(
+            store=store,
+            keyring=keyring,
+            pool=pool,
+            courier=Courier(
+                Chain(made, {name: _timeout(settings, name) for name in made}),
+                urls,
+                settings.routes,
+                {name: _templates(app) for name, app in settings.apps.items()},
+                seams.listener,
+            ),
+            signer=signer,
+            installation_sends=settings.limits.sends_per_number,
+            tell=seams.listener,
+            draw=seams.draw,
+            random=seams.random,
+        )
+    )
+    worker = Worker(store, verifier, settings.apps)
+    service = Service(settings, client, scripts, store, verifier, worker, made)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as closing:
+            closing.callback(pool.close)
+            closing.push_async_callback(transport.aclose)
+            closing.push_async_callback(client.aclose)
+            await boot.check(store, client, settings, keyring.fingerprint())
+            if work:
+                working = asyncio.create_task(worker.run())
+                closing.push_async_callback(_cancel, working)
+            yield
+
+    app = FastAPI(
+        title="OTP service",
+        summary="Proves that a person holds a phone number.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems = Problems(settings.public_url)
+    problems.install(app)
+    app.include_router(verifications.router(verifier, Idempotency(store, keyring), problems))
+    app.include_router(receipts.router(verifier, made, urls, worker.wake))
+    app.include_router(health.router(store, signer, lambda: service.draining))
+    app.add_middleware(
+        Edge,
+        keys=Keys(settings.apps.values()),
+        problems=problems,
+        strangers=settings.limits.requests_per_address,
+    )
+    app.state.service = service
+    _complete_openapi(app)
+    for sentence in not_in_force(settings):
+        logging.getLogger("otp_service").warning("%s", sentence)
+    return app
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _keyring(settings: Settings, seams: Seams) -> Keyring:
+    if settings.index_key is None:
+        raise SettingsError(("index_key: required to serve",))
+    return Keyring([(key.id, key.secret) for key in settings.keyring], settings.index_key, seams.random)
+
+
+def _providers(settings: Settings, transport: Transport) -> dict[str, Provider]:
+    """All providers of the configuration, and the inbox that test keys reach."""
+    sections = {INBOX: ProviderSettings(type=INBOX)} | settings.providers
+    faults = [fault for name, section in sections.items() for fault in providers.faults(name, section)]
+    if sections[INBOX].type != INBOX:
+        faults.append(f"providers.{INBOX}.type: must be {INBOX}, because test keys send there")
+    if faults:
+        raise SettingsError(tuple(faults))
+    return {name: providers.build(name, section, transport) for name, section in sections.items()}
+
+
+def _timeout(settings: Settings, provider: str) -> float:
+    section = settings.providers.get(provider)
+    return section.timeout_seconds if section else ProviderSettings(type=INBOX).timeout_seconds
+
+
+def _templates(app: AppSettings) -> Templates:
+    return Templates(app.brand, app.locale, app.templates, app.transaction_templates, app.autofill_hosts)
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    """Add what our own body reader and key check know to the document that FastAPI writes."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for model in SCHEMAS:
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas |= schema.pop("$defs", {})
+                schemas[model.__name__] = schema
+            schemes = document["components"].setdefault("securitySchemes", {})
+            schemes["apiKey"] = {"type": "http", "scheme": "bearer", "bearerFormat": "otp_live_…"}
+            for path, verbs in document["paths"].items():
+                for verb in verbs.values():
+                    if path.startswith("/v1/"):
+                        verb["security"] = [{"apiKey": []}]
+                    verb.get("responses", {}).pop("422" if "422" not in _declared(verb) else "", None)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _declared(verb: dict[str, Any]) -> set[str]:
+    """Statuses that a route declared itself: FastAPI adds a 422 of its own for path parameters."""
+    return {
+        status
+        for status, answer in verb.get("responses", {}).items()
+        if "HTTPValidationError" not in str(answer)
+    }

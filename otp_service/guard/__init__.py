@@ -1,0 +1,1 @@
+"""May we pay for this send?"""

@@ -1,0 +1,42 @@
+"""Is it alive, can it serve, and with which keys does it sign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Response
+
+from otp_service.http.problems import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otp_service.proof import Signer
+    from otp_service.store.store import Store
+
+
+def router(store: Store, signer: Signer, draining: Callable[[], bool]) -> APIRouter:
+    """``/livez``, ``/readyz`` and the JWKS."""
+    routes = APIRouter(tags=["operations"])
+
+    @routes.get("/livez", operation_id="livez")
+    async def livez() -> dict[str, str]:
+        """Alive; touches nothing."""
+        return {"status": "alive"}
+
+    @routes.get("/readyz", operation_id="readyz")
+    async def readyz() -> Response:
+        """Can serve: Redis answers, and it is not draining."""
+        if draining():
+            return Response(encode({"status": "draining"}), 503, {"Retry-After": "5"}, "application/json")
+        await store.ping()
+        return Response(encode({"status": "ready"}), 200, media_type="application/json")
+
+    @routes.get("/.well-known/jwks.json", operation_id="jwks")
+    async def jwks() -> Response:
+        """Public keys for the proofs."""
+        return Response(
+            encode(signer.jwks()), 200, {"Cache-Control": "public, max-age=300"}, "application/json"
+        )
+
+    return routes

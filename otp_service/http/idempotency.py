@@ -1,0 +1,113 @@
+"""Idempotency-Key: one request happens once, and whoever repeats it gets the answer that was kept.
+
+The scripts make each verb happen once by its operation. What is kept here is the answer itself, sealed; the
+body is only ever an HMAC.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from otp_service.errors import IdempotencyInProgress, InvalidRequest, Problem, StoreUnavailable
+from otp_service.http.problems import encode
+from otp_service.keyring import name
+from otp_service.store.records import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from otp_service.keyring import Keyring
+    from otp_service.store.store import Store
+
+KEPT: Final = frozenset({403, 410, 502})
+"""Errors that the same request would meet again, or must not try again."""
+
+_VISIBLE: Final = re.compile(r"[!-~]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a verb answers.
+
+    Args:
+        status: HTTP status.
+        body: What will be JSON; for a problem its members.
+        headers: What goes with it.
+        keep: Whether the answer is kept here; a check's is not, because its scripts keep the result.
+        replayed: Whether this is the answer of an earlier request.
+    """
+
+    status: int
+    body: dict[str, Any] = field(repr=False)
+    headers: dict[str, str] = field(default_factory=dict)
+    keep: bool = True
+    replayed: bool = False
+
+
+class Idempotency:
+    """Runs a verb once for each Idempotency-Key of an app.
+
+    Args:
+        store: Where claims are.
+        keyring: Names claims and operations, seals answers.
+    """
+
+    def __init__(self, store: Store, keyring: Keyring) -> None:
+        self._store = store
+        self._keyring = keyring
+
+    async def once(  # noqa: PLR0913 - what makes a request the same request
+        self, app: str, key: str | None, path: str, body: bytes, run: Callable[[Operation], Awaitable[Answer]]
+    ) -> Answer:
+        """The verb's answer, or the one that was kept for this key.
+
+        Raises:
+            InvalidRequest: The key is not 1..255 visible ASCII characters.
+            IdempotencyMismatch: It was used with another path or body.
+            IdempotencyInProgress: The first request with it is still at work.
+        """
+        random = secrets.token_hex(16)
+        if key is None:
+            return await run(Operation(random, random, random))
+        if not _VISIBLE.fullmatch(key):
+            raise InvalidRequest("An Idempotency-Key has 1 to 255 visible ASCII characters.")
+        claim = name(self._keyring.index("claim", app, key))
+        digest = name(self._keyring.index("request", app, path, body))
+        since, kept = await self._store.claim(claim, digest)
+        if kept:
+            return self._read(claim, *kept)
+        operation = Operation(name(self._keyring.index("operation", app, path, key)), digest, random, since)
+        try:
+            answer = await run(operation)
+        except Problem as problem:
+            await self._after(problem, claim, digest)
+            raise
+        if answer.keep:
+            with suppress(
+                StoreUnavailable
+            ):  # it happened; the operation is remembered even if the answer is not
+                await self._keep(claim, digest, answer)
+        return answer
+
+    async def _after(self, problem: Problem, claim: str, digest: str) -> None:
+        """Keep a final refusal; let go of the key after one that the caller can mend."""
+        if problem.status in KEPT:
+            with suppress(StoreUnavailable):
+                await self._keep(claim, digest, Answer(problem.status, problem.members()))
+        elif problem.status < 500 and not isinstance(problem, IdempotencyInProgress):  # noqa: PLR2004 - theirs, not ours
+            with suppress(StoreUnavailable):
+                await self._store.release(claim, digest)
+
+    async def _keep(self, claim: str, digest: str, answer: Answer) -> None:
+        key_id = self._keyring.first
+        sealed = self._keyring.seal(key_id, encode([answer.status, answer.body]), "answer", claim)
+        await self._store.keep(claim, digest, key_id, sealed)
+
+    def _read(self, claim: str, key_id: str, sealed: bytes) -> Answer:
+        status, body = json.loads(self._keyring.unseal(key_id, sealed, "answer", claim))
+        return Answer(status, body, keep=False, replayed=True)

@@ -1,0 +1,60 @@
+"""Where providers report; whoever holds neither the address nor the signature changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fastapi import APIRouter, Request, Response
+
+from otp_service.delivery.provider import Callback, ForgedReceipt
+from otp_service.delivery.receipts import PATH
+from otp_service.errors import Forbidden, NotFound
+from otp_service.http import body as bodies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otp_service.delivery.provider import Provider
+    from otp_service.delivery.receipts import ReceiptUrls
+    from otp_service.verifier import Verifier
+
+LARGEST: Final = 1024 * 1024
+
+
+def router(
+    verifier: Verifier, providers: Mapping[str, Provider], urls: ReceiptUrls, wake: Callable[[], None]
+) -> APIRouter:
+    """One route for each provider whose receipts can be trusted.
+
+    Args:
+        verifier: Takes the receipts.
+        providers: By name; those that cannot prove their receipts get no route.
+        urls: Reads the tokens.
+        wake: Called when another send is due now.
+    """
+    routes = APIRouter(prefix=PATH, include_in_schema=False)
+
+    def mount(name: str, provider: Provider) -> None:
+        async def receive(request: Request, token: str) -> Response:
+            body = await bodies.read(request, LARGEST)
+            about = urls.read(name, token)
+            if about is None:
+                raise NotFound("No message was sent with this address.")
+            query = f"?{request.url.query}" if request.url.query else ""
+            callback = Callback(
+                request.method, urls.of_token(name, token) + query, dict(request.headers.items()), body
+            )
+            try:
+                receipts = provider.receipts(callback)
+            except ForgedReceipt:
+                raise Forbidden("The signature does not show that the provider sent this.") from None
+            if await verifier.receive(name, about, receipts):
+                wake()
+            return Response(status_code=204)
+
+        routes.add_api_route(f"/{name}/{{token}}", receive, methods=["GET", "POST"], name=f"receipts {name}")
+
+    for name, provider in providers.items():
+        if provider.signs_receipts:
+            mount(name, provider)
+    return routes

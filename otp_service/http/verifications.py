@@ -1,0 +1,224 @@
+"""The verbs of the native API."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+
+from otp_service import codes, messages
+from otp_service.errors import UnsupportedChannel, VerificationNotFound
+from otp_service.http import body as bodies
+from otp_service.http.auth import Caller, authenticated
+from otp_service.http.documents import CheckIn, CheckOut, NothingIn, StartIn, VerificationOut, problems, takes
+from otp_service.http.idempotency import Answer, Idempotency
+from otp_service.http.problems import Problems, encode, rate_limit_headers
+from otp_service.phone import parse
+from otp_service.store.records import Operation
+from otp_service.verification import Channel, Status, Target, Transaction, VerificationId
+from otp_service.verifier import Guess, Wish
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from otp_service.http.body import Body
+    from otp_service.verification import Check, Delivery, Verification
+    from otp_service.verifier import Verifier
+
+    _Model = TypeVar("_Model", bound=Body)
+
+
+def router(verifier: Verifier, idempotency: Idempotency, shown: Problems) -> APIRouter:
+    """The routes under ``/v1/verifications``."""
+    routes = APIRouter(prefix="/v1/verifications", tags=["verifications"])
+
+    async def post(
+        request: Request,
+        model: type[_Model],
+        run: Callable[[Caller, _Model, Operation], Awaitable[Answer]],
+        *,
+        optional: bool = False,
+    ) -> Response:
+        """Read, authenticate and check a request in the contract's order, and run its verb once."""
+        body = await bodies.read(request)
+        caller = authenticated(request.state.caller)
+        caller.require("verify")
+        wish = bodies.parse(request, body, model, optional=optional)
+        key = request.headers.get("idempotency-key")
+        answer = await idempotency.once(
+            caller.app.name, key, request.url.path, body, lambda operation: run(caller, wish, operation)
+        )
+        return _response(request, answer, shown)
+
+    @routes.post(
+        "/start",
+        status_code=201,
+        response_model=VerificationOut,
+        operation_id="start",
+        responses=problems(400, 401, 403, 409, 413, 415, 422, 429, 502, 503),
+        openapi_extra=takes(StartIn),
+    )
+    async def start(request: Request) -> Response:
+        """Send a code to a number."""
+
+        async def run(caller: Caller, wish: StartIn, operation: Operation) -> Answer:
+            verification = await verifier.start(caller.app, _wish(wish, test=not caller.key.live), operation)
+            return _shown(201, verification)
+
+        return await post(request, StartIn, run)
+
+    @routes.post(
+        "/{verification_id}/resend",
+        response_model=VerificationOut,
+        operation_id="resend",
+        responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 502, 503),
+        openapi_extra=takes(NothingIn, required=False),
+    )
+    async def resend(request: Request, verification_id: str) -> Response:
+        """Send a new code; earlier live codes stay valid."""
+
+        async def run(caller: Caller, _: NothingIn, operation: Operation) -> Answer:
+            return _shown(200, await verifier.resend(caller.app, _id(verification_id), operation))
+
+        return await post(request, NothingIn, run, optional=True)
+
+    @routes.post(
+        "/{verification_id}/check",
+        response_model=CheckOut,
+        response_model_exclude_none=True,
+        operation_id="check",
+        responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503),
+        openapi_extra=takes(CheckIn),
+    )
+    async def check(request: Request, verification_id: str) -> Response:
+        """Guess the code; of any number of right guesses exactly one is approved."""
+
+        async def run(caller: Caller, guess: CheckIn, operation: Operation) -> Answer:
+            code = codes.clean(guess.code)
+            checked = await verifier.check(
+                caller.app, _id(verification_id), Guess(guess.purpose, _said(guess), code), operation
+            )
+            return Answer(200, _check(checked), keep=False, replayed=checked.replayed)
+
+        return await post(request, CheckIn, run)
+
+    @routes.post(
+        "/{verification_id}/cancel",
+        response_model=VerificationOut,
+        operation_id="cancel",
+        responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503),
+        openapi_extra=takes(NothingIn, required=False),
+    )
+    async def cancel(request: Request, verification_id: str) -> Response:
+        """Close a pending verification."""
+
+        async def run(caller: Caller, _: NothingIn, operation: Operation) -> Answer:
+            return _shown(200, await verifier.cancel(caller.app, _id(verification_id), operation))
+
+        return await post(request, NothingIn, run, optional=True)
+
+    @routes.get(
+        "/{verification_id}",
+        response_model=VerificationOut,
+        operation_id="fetch",
+        responses=problems(401, 403, 404, 429, 503),
+    )
+    async def fetch(request: Request, verification_id: str) -> Response:
+        """Read a verification with its deliveries."""
+        caller = authenticated(request.state.caller)
+        caller.require("read", "verify")
+        return _response(request, _shown(200, await verifier.fetch(caller.app, _id(verification_id))), shown)
+
+    return routes
+
+
+def _id(text: str) -> VerificationId:
+    found = VerificationId.parse(text)
+    if found is None:
+        raise VerificationNotFound("There is no such verification. Ids are kept for a day.")
+    return found
+
+
+def _wish(body: StartIn, *, test: bool) -> Wish:
+    if body.channel not in {channel.value for channel in Channel}:
+        detail = "The only channel is sms."
+        raise UnsupportedChannel(detail, errors=({"pointer": "/channel", "detail": detail},))
+    paid = body.transaction
+    target = Target(
+        to=(phone := parse(body.to, body.region)).e164,
+        locale=body.locale,
+        autofill=body.autofill or None,
+        transaction=messages.read_transaction(paid.payee, paid.amount) if paid else None,
+        metadata=body.metadata,
+        test=test,
+    )
+    return Wish(phone, body.purpose, target, body.client.session if body.client else None)
+
+
+def _said(guess: CheckIn) -> Transaction | None:
+    """The transaction as claimed: one that differs is a wrong code, whatever is wrong with it."""
+    said = guess.transaction
+    if said is None:
+        return None
+    return Transaction(*(unicodedata.normalize("NFC", text) for text in (said.payee, said.amount)))
+
+
+def _response(request: Request, answer: Answer, shown: Problems) -> Response:
+    headers = answer.headers | ({"Idempotency-Replayed": "true"} if answer.replayed else {})
+    if "code" in answer.body:  # a problem that was kept
+        return shown.answer(answer.status, answer.body, request.state.request_id, headers)
+    return Response(encode(answer.body), answer.status, headers, "application/json")
+
+
+def _shown(status: int, verification: Verification) -> Answer:
+    body = {
+        "id": str(verification.id),
+        "status": verification.status.value,
+        "to": verification.target.to,
+        "channel": Channel.SMS.value,
+        "purpose": verification.purpose,
+        "created_at": _time(verification.created_ms),
+        "expires_at": _time(verification.expires_ms),
+        "expires_in": _seconds(verification, verification.expires_ms),
+        "checks_left": verification.checks_left,
+        "sends_left": verification.sends_left,
+        "next_send_in": _seconds(verification, verification.next_send_ms),
+        "deliveries": [_delivery(delivery) for delivery in verification.deliveries],
+        "metadata": dict(verification.target.metadata),
+    }
+    return Answer(status, body, rate_limit_headers(verification.limit), replayed=verification.replayed)
+
+
+def _check(checked: Check) -> dict[str, Any]:
+    body = {
+        "id": str(checked.id),
+        "status": checked.status.value,
+        "approved": checked.approved,
+        "checks_left": checked.checks_left,
+    }
+    return body | ({"proof": checked.proof} if checked.proof else {})
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "provider": delivery.provider,
+        "outcome": delivery.outcome.value,
+        "reason": delivery.reason,
+        "segments": delivery.segments,
+        "latency_ms": delivery.latency_ms,
+        "at": _time(delivery.at),
+        "receipt": delivery.receipt.value if delivery.receipt else None,
+    }
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(verification: Verification, moment_ms: int) -> int:
+    """Whole seconds until a moment, rounded up; nothing is to come once a verification is over."""
+    if verification.status is not Status.PENDING:
+        return 0
+    return max(0, -(-(moment_ms - verification.now_ms) // 1000))

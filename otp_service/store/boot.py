@@ -1,0 +1,74 @@
+"""What is looked at before the first request: is this the Redis that was meant, and does it keep things."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from otp_service.settings import SettingsError
+from otp_service.store.store import SCHEMA
+
+if TYPE_CHECKING:
+    from otp_service.settings import Settings
+    from otp_service.store.client import RedisClient
+    from otp_service.store.store import Store
+
+_MEND = {
+    "schema": "this Redis holds data of another version; use an empty one or the matching release",
+    "shards": "the shard count differs from the one in Redis; set it back",
+    "index_key": "it differs from the one whose names are in Redis; set it back, or use an empty Redis",
+}
+
+
+async def check(store: Store, client: RedisClient, settings: Settings, fingerprint: str) -> None:
+    """Refuse a Redis that belongs to other keys, or that may forget or evict what it is told.
+
+    Raises:
+        SettingsError: Each fault with what to do about it.
+        StoreUnavailable: Redis does not answer.
+    """
+    ours = {"schema": str(SCHEMA), "shards": str(settings.shards), "index_key": fingerprint}
+    agreed = await store.boot(ours)
+    faults = [f"{name}: {_MEND[name]}" for name, value in ours.items() if agreed[name] != value]
+    if not settings.allow_unsafe_redis:
+        faults += await _unsafe(client)
+    if faults:
+        raise SettingsError(tuple(faults))
+
+
+async def _unsafe(client: RedisClient) -> list[str]:
+    try:
+        nodes = _nodes(await client.info())
+    except RedisError:
+        logging.getLogger("otp_service").warning(
+            "redis: INFO is not allowed, so its policies were not checked"
+        )
+        return []
+    allow = "or set allow_unsafe_redis = true"
+    faults = []
+    if any(node.get("maxmemory_policy", "noeviction") != "noeviction" for node in nodes):
+        faults.append(
+            f"redis_url: maxmemory-policy may evict live codes and budgets; set noeviction, {allow}"
+        )
+    if not all(node.get("aof_enabled") for node in nodes) and not await _snapshots(client):
+        faults.append(f"redis_url: nothing is persisted; set appendonly yes, {allow}")
+    return faults
+
+
+async def _snapshots(client: RedisClient) -> bool:
+    """Whether Redis saves snapshots; where CONFIG is not allowed, it is taken at its operator's word."""
+    try:
+        answer = await client.config_get("save")
+    except RedisError:
+        logging.getLogger("otp_service").warning(
+            "redis: CONFIG is not allowed, so its snapshots were not checked"
+        )
+        return True
+    return bool(answer.get("save"))
+
+
+def _nodes(info: dict[str, Any]) -> list[dict[str, Any]]:
+    """A Cluster answers with one table for each node."""
+    return [info] if "redis_version" in info else list(info.values())

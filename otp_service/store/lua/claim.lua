@@ -1,0 +1,14 @@
+-- Claims an Idempotency-Key for one request; a key seen before gives back what was kept.
+local claim = KEYS[1]
+
+local i = read(claim)
+if not i.d then
+  redis.call('HSET', claim, 'd', a.digest, 'c', now)
+  redis.call('PEXPIRE', claim, a.ttl)
+  return reply('new', now)
+elseif i.d ~= a.digest then
+  return reply('mismatch')
+elseif i.b then
+  return reply('kept', tonumber(i.c), i.k, i.b)
+end
+return reply('again', tonumber(i.c))

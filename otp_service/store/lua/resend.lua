@@ -1,0 +1,52 @@
+-- Adds a send and its code to a pending verification, within its own budgets and those of the number.
+local record, codes, _, operation, number, failures, outbox = unpack(KEYS)
+local hash = ARGV[4]
+
+local v = read(record)
+if not visible(v) then
+  return reply('missing')
+end
+local seen, result = recall(operation)
+if seen == 'mismatch' or seen == 'busy' then
+  return reply(seen, result)
+elseif seen == 'done' then
+  return reply('done')
+elseif status(v) ~= 'p' then
+  return reply('closed', status(v))
+elseif v.k ~= a.key_id then
+  return reply('rotated', v.k)
+end
+
+local live = string.sub(hash .. (redis.call('GET', codes) or ''), 1, a.live_bytes)
+local left = v.c + v.t - now
+if seen == 'again' then
+  redis.call('SET', codes, live, 'PX', left)
+  return reply('sent', tonumber(result), {})
+end
+
+local sends = tonumber(v.m)
+if sends >= a.max_sends or a.after_receipt and tonumber(v.f or '0') >= a.max_after_receipt then
+  return reply('refused', {'sends_per_verification', a.max_sends, tonumber(v.t), 0, left})
+end
+if a.after_receipt and sends ~= a.after_receipt then
+  return reply('superseded') -- the person has asked again since; that message is the one to wait for
+end
+local cooled = v.c + v.w
+if now < cooled and not a.after_receipt then
+  return reply('refused', {'cooldown', 1, v.w * 1, 0, cooled - now})
+end
+local refusal, tightest = weigh(number)
+if refusal then
+  return reply('refused', refusal)
+end
+
+local wait = a.cooldowns[math.min(sends + 1, #a.cooldowns)] or 0
+redis.call('HSET', record, 'm', sends + 1, 'w', now - v.c + wait)
+if a.after_receipt then
+  redis.call('HINCRBY', record, 'f', 1)
+end
+redis.call('SET', codes, live, 'PX', left)
+remember(operation, 'n', sends + 1)
+spend(number)
+tell(outbox, 'verification.resent')
+return reply('sent', sends + 1, tightest)

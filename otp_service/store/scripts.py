@@ -1,0 +1,125 @@
+"""Runs the Lua scripts: one for every verb, each once, whatever happens to its reply."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from otp_service.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from otp_service.store.client import RedisClient
+
+BUDGET_MS: Final = 900
+"""A verb of the store, its second try included, is decided within this: the caller hears within a second."""
+
+
+_NEVER: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as Redis runs it."""
+
+    body: str
+    sha: str
+
+    @classmethod
+    def load(cls, verb: str) -> Script:
+        """The script of a verb behind what all scripts share."""
+        room = files("otp_service.store") / "lua"
+        parts = ["_prelude", "_budgets", verb] if verb in {"open", "resend"} else ["_prelude", verb]
+        return cls.of("\n".join((room / f"{part}.lua").read_text() for part in parts))
+
+    @classmethod
+    def of(cls, body: str) -> Script:
+        """A script by the name that Redis gives it."""
+        return cls(body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
+
+
+VERBS: Final = (
+    "attempt", "boot", "cancel", "claim", "done", "due", "fetch", "keep", "open", "receive", "record", "resend", "settle",
+)  # fmt: skip
+
+
+class Scripts:
+    """Every change of state goes through here.
+
+    A reply can be lost after the script ran. So a script that got no answer is run once more, with the same
+    operation, which makes it answer what it answered first; nothing else in the service retries. A script can
+    also run late, after its caller gave up: past ``not_after`` it changes nothing.
+
+    Args:
+        client: Plain, Sentinel or Cluster.
+        connections: Scripts in flight at once, below the size of the client's pool.
+        skew: Milliseconds to add to the clock of Redis; 0 in production, so that only tests move time.
+        monotonic: Seconds, never set back.
+    """
+
+    def __init__(
+        self,
+        client: RedisClient,
+        *,
+        connections: int,
+        skew: Callable[[], int] = lambda: 0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._scripts = {verb: Script.load(verb) for verb in VERBS}
+        self._places = asyncio.Semaphore(connections)
+        self._skew = skew
+        self._monotonic = monotonic
+        self._offset: float | None = None
+        self.calls = 0
+
+    async def run(
+        self, verb: str, keys: Sequence[str], arguments: dict[str, Any], *blobs: bytes
+    ) -> list[Any]:
+        """Run a verb and give its reply: the moment it ran (ms), what came of it, and what belongs to that.
+
+        Raises:
+            StoreUnavailable: No answer in time, or Redis cannot write now.
+        """
+        script = self._scripts[verb]
+        self.calls += 1
+        try:
+            async with asyncio.timeout(BUDGET_MS / 1000), self._places:
+                tail = [self._skew(), self._not_after(), json.dumps(arguments, separators=(",", ":")), *blobs]
+                try:
+                    answer = await self._call(script, [*keys, *tail], len(keys))
+                except (RedisConnectionError, RedisTimeoutError):
+                    answer = await self._call(script, [*keys, *tail], len(keys))
+        except (RedisError, OSError, TimeoutError) as fault:
+            raise StoreUnavailable(
+                "Redis did not answer in time, so nothing was decided. Try again with the same Idempotency-Key.",
+                retry_after=1,
+            ) from fault
+        self._offset = answer[0] - self._monotonic() * 1000
+        if answer[2] == b"late":
+            raise StoreUnavailable(
+                "Redis answered too late, so nothing was changed. Try again.", retry_after=1
+            )
+        return [answer[1], answer[2].decode(), *answer[3:]]
+
+    async def _call(self, script: Script, arguments: list[Any], keys: int) -> list[Any]:
+        try:
+            return await self._client.evalsha(script.sha, keys, *arguments)  # type: ignore[no-any-return]
+        except NoScriptError:
+            return await self._client.eval(script.body, keys, *arguments)  # type: ignore[no-any-return]
+
+    def _not_after(self) -> int:
+        """The moment, on the clock of Redis, when this call's time is over; the first call, at boot, has none."""
+        if self._offset is None:
+            return _NEVER
+        return int(self._monotonic() * 1000 + self._offset + BUDGET_MS)

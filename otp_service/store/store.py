@@ -1,0 +1,412 @@
+"""The store: one method for every verb, each one script, each on the keys of one shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from otp_service.errors import Throttled, VerificationClosed
+from otp_service.store import keys
+from otp_service.store.keys import Events, Shard
+from otp_service.store.records import (
+    Counted,
+    Opened,
+    Opening,
+    Operation,
+    Record,
+    Sent,
+    Settled,
+    closed,
+    limit,
+    pack,
+    refuse,
+)
+from otp_service.verification import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otp_service.settings import AppSettings
+    from otp_service.store.budget import Budget
+    from otp_service.store.scripts import Scripts
+    from otp_service.verification import Delivery, ReceiptState, Try, VerificationId
+
+SCHEMA: Final = 1
+"""Version of all that is stored; boot refuses one that it does not know."""
+
+GRACE_MS: Final = 5_000
+"""The last check counted closes the verification this late even when its process died comparing."""
+
+RUN_MS: Final = 15_000
+"""How long an operation without an Idempotency-Key is remembered: longer than any run of it."""
+
+DAY_MS: Final = 86_400_000
+"""The longest window of a budget: what is older is forgotten."""
+
+FAILURES_IN_ROW: Final = 100
+"""NIST SP 800-63B-4, 3.2.2: at most 100 failed attempts in a row on one account."""
+
+AFTER_RECEIPT: Final = 2
+"""Sends that failed receipts may cause for one verification."""
+
+OUTBOX_LENGTH: Final = 100_000
+"""Events that wait to be told in one shard, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a verification is.
+
+    Args:
+        app: Whose it is, with its policy.
+        id: Names the shard.
+        number: The number's name in Redis; verbs that only read do without.
+    """
+
+    app: AppSettings
+    id: VerificationId
+    number: str = ""
+
+    @property
+    def shard(self) -> Shard:
+        """The shard that the id names."""
+        return Shard(self.id.shard)
+
+    @property
+    def events(self) -> Events:
+        """What it is called among the events of its number."""
+        return Events(self.app.name, self.id)
+
+
+class Store:
+    """Verifications, and what is counted about their numbers.
+
+    Every method that changes something raises StoreUnavailable when Redis did not decide in time, and
+    VerificationNotFound, VerificationClosed, IdempotencyMismatch and IdempotencyInProgress where they apply.
+
+    Args:
+        scripts: Runs the scripts.
+        record_ttl: Seconds for which a record can be read.
+        idempotency_ttl: Seconds for which an Idempotency-Key is remembered.
+    """
+
+    def __init__(self, scripts: Scripts, *, record_ttl: int, idempotency_ttl: int) -> None:
+        self._scripts = scripts
+        self._record_ms = record_ttl * 1000
+        self._idempotency_ms = idempotency_ttl * 1000
+
+    async def boot(self, agree: Mapping[str, str]) -> dict[str, str]:
+        """Write down what all processes must agree on, and give back what is written."""
+        reply = await self._scripts.run("boot", [keys.META], {"agree": dict(agree)})
+        flat = [text.decode() for text in reply[2]]
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    async def ping(self) -> None:
+        """Ask the first shard for nothing."""
+        await self.due(0, 0, 0)
+
+    async def open(
+        self,
+        place: Place,
+        operation: Operation,
+        opening: Opening,
+        budgets: Sequence[Budget],
+        lease_ms: int,
+    ) -> Opened | Record:
+        """Open a verification, with its first send counted.
+
+        Returns:
+            The record, when this operation sent before.
+
+        Raises:
+            Throttled: A budget of the number refused; nothing changed.
+        """
+        app = place.app
+        arguments = self._operation(place, operation, lease_ms) | self._budgets(budgets)
+        arguments |= {
+            "purpose": opening.purpose,
+            "key_id": opening.key_id,
+            "length": opening.length,
+            "ttl": app.ttl_seconds * 1000,
+            "cooldown": app.cooldown_seconds[0] * 1000,
+            "live_bytes": app.live_codes * len(opening.hash),
+        }
+        now, code, *rest = await self._scripts.run(
+            "open", self._send_keys(place, operation), arguments, opening.hash, opening.sealed
+        )
+        refuse(code, rest)
+        if code == "refused":
+            raise _throttled(rest[0])
+        if code == "done":
+            return Record.read(now, *rest)
+        return Opened(rest[0], now, limit(rest[1]))
+
+    async def resend(
+        self,
+        place: Place,
+        operation: Operation,
+        opening: Opening,
+        budgets: Sequence[Budget],
+        lease_ms: int,
+        after_receipt: int | None = None,
+    ) -> Sent | None:
+        """Count another send and make its code live.
+
+        Args:
+            place: Where.
+            operation: Happens once.
+            opening: The new hash; its key must be the record's.
+            budgets: What the send must stay within.
+            lease_ms: How long it may take.
+            after_receipt: The send whose receipt said that it failed, or None when a person asked.
+
+        Returns:
+            None when this operation sent before, or when a newer send made it pointless.
+
+        Raises:
+            Throttled: The cool-down, or a budget; nothing changed.
+        """
+        app = place.app
+        arguments = self._operation(place, operation, lease_ms) | self._budgets(budgets)
+        arguments |= {
+            "key_id": opening.key_id,
+            "max_sends": app.max_sends,
+            "cooldowns": [wait * 1000 for wait in app.cooldown_seconds],
+            "live_bytes": app.live_codes * len(opening.hash),
+            "max_after_receipt": AFTER_RECEIPT,
+            "after_receipt": after_receipt or False,
+        }
+        _, code, *rest = await self._scripts.run(
+            "resend", self._send_keys(place, operation), arguments, opening.hash
+        )
+        refuse(code, rest)
+        if code == "refused":
+            raise _throttled(rest[0])
+        return Sent(rest[0], limit(rest[1])) if code == "sent" else None
+
+    async def record(
+        self,
+        place: Place,
+        operation: Operation,
+        record: Record,
+        tries: Sequence[Delivery],
+        *,
+        failed: bool,
+    ) -> Record:
+        """Write down what the providers answered to the latest send of a record.
+
+        Args:
+            place: Where.
+            operation: The one that sent.
+            record: As the sender knows it.
+            tries: Every try of this send.
+            failed: Whether the verification is over with it.
+        """
+        spent = any(delivery.outcome is not Outcome.UNAVAILABLE for delivery in tries)
+        arguments = self._arguments(place) | {
+            "deliveries": [
+                (f"d{record.sends}.{attempt}", pack(delivery, record.created_ms))
+                for attempt, delivery in enumerate(tries, 1)
+            ],
+            "send": record.sends,
+            "failed": failed,
+            "given_back": False if spent else place.events.send(record.sends),
+        }
+        shard = place.shard
+        verb_keys = [
+            shard.verification(place.id),
+            shard.codes(place.id),
+            shard.operation(operation.name),
+            shard.number(place.number),
+            shard.outbox,
+        ]
+        now, code, *rest = await self._scripts.run("record", verb_keys, arguments)
+        return Record.read(now, rest[0], rest[1], record.sealed) if code == "ok" else record
+
+    async def attempt(
+        self, place: Place, operation: Operation, length: int, key_ids: Sequence[str]
+    ) -> Counted | Literal["length", "unkeyed"]:
+        """Count a check and hand out what to compare it with.
+
+        Returns:
+            The counted check, or why it was not counted: ``length`` (the code has another) or ``unkeyed``
+            (it was hashed with a key that is not in the ring).
+        """
+        arguments = self._operation(place, operation, GRACE_MS)
+        arguments |= {
+            "max_checks": place.app.max_checks,
+            "grace": GRACE_MS,
+            "length": length,
+            "key_ids": list(key_ids),
+        }
+        _, code, *rest = await self._scripts.run("attempt", self._record_keys(place, operation), arguments)
+        refuse(code, rest)
+        match code:
+            case "counted":
+                ordinal, live, key_id, sealed = rest
+                return Counted(key_id.decode(), sealed, ordinal, live)
+            case "done":
+                result, key_id, sealed = rest
+                return Counted(key_id.decode(), sealed, settled=_again(result))
+            case "length":
+                return "length"
+        return "unkeyed"
+
+    async def settle(self, place: Place, operation: Operation, ordinal: int, *, matched: bool) -> Settled:
+        """Approve, once, or record the miss."""
+        arguments = self._operation(place, operation, GRACE_MS) | {
+            "matched": matched,
+            "ordinal": ordinal,
+            "max_checks": place.app.max_checks,
+            "send_prefix": place.events.sends,
+            "failure_member": place.events.failure(operation.name),
+            "memory": DAY_MS,
+            "failures_in_row": FAILURES_IN_ROW,
+            "failures_closed": DAY_MS,
+            "failures_memory": 90 * DAY_MS,
+        }
+        shard = place.shard
+        verb_keys = [
+            shard.verification(place.id),
+            shard.codes(place.id),
+            shard.operation(operation.name),
+            *self._number_keys(place),
+        ]
+        reply = await self._scripts.run("settle", verb_keys, arguments)
+        return Settled.read(reply[2])
+
+    async def cancel(self, place: Place, operation: Operation) -> Record:
+        """Cancel a pending verification."""
+        shard = place.shard
+        verb_keys = [*self._record_keys(place, operation), shard.number(place.number), shard.outbox]
+        now, code, *rest = await self._scripts.run(
+            "cancel", verb_keys, self._operation(place, operation, GRACE_MS)
+        )
+        refuse(code, rest)
+        result = rest[0].decode()
+        if result != "c":
+            raise closed(result.removeprefix("closed:"))
+        return Record.read(now, rest[0], rest[1], rest[2])
+
+    async def fetch(self, place: Place) -> Record:
+        """Read a verification as it stands."""
+        shard = place.shard
+        verb_keys = [shard.verification(place.id), shard.details(place.id)]
+        now, code, *rest = await self._scripts.run("fetch", verb_keys, self._arguments(place))
+        refuse(code, rest)
+        return Record.read(now, *rest)
+
+    async def receive(self, about: Try, state: ReceiptState, *, send_again: bool) -> str:
+        """Move a receipt forward.
+
+        Returns:
+            ``ok``, ``due`` (another send is due now), ``stale`` or ``missing``.
+        """
+        shard = Shard(about.id.shard)
+        arguments = {
+            "receipt": f"r{about.send}.{about.attempt}",
+            "state": state,
+            "send": about.send,
+            "send_again": send_again,
+            "max_after_receipt": AFTER_RECEIPT,
+            "timer": f"{about.id}:{about.send}.{about.attempt}",
+        }
+        reply = await self._scripts.run("receive", [shard.verification(about.id), shard.timers], arguments)
+        return str(reply[1])
+
+    async def due(self, shard: int, most: int, lease_ms: int) -> list[str]:
+        """Timers of a shard that are due, put off by the lease."""
+        reply = await self._scripts.run("due", [Shard(shard).timers], {"most": most, "lease": lease_ms})
+        return [timer.decode() for timer in reply[2]]
+
+    async def done(self, shard: int, timer: str) -> None:
+        """Take a timer off the list."""
+        await self._scripts.run("done", [Shard(shard).timers], {"timer": timer})
+
+    async def claim(self, name: str, digest: str) -> tuple[int, tuple[str, bytes] | None]:
+        """Claim an Idempotency-Key for one request.
+
+        Returns:
+            Since when it is claimed (ms); and the key id and sealed answer, if one was kept.
+        """
+        arguments = {"digest": digest, "ttl": self._idempotency_ms}
+        _, code, *rest = await self._scripts.run("claim", [keys.claim(name)], arguments)
+        refuse(code, rest)
+        return rest[0], ((rest[1].decode(), rest[2]) if code == "kept" else None)
+
+    async def keep(self, name: str, digest: str, key_id: str, sealed: bytes) -> None:
+        """Keep the sealed answer to a claimed request."""
+        arguments = {"digest": digest, "key_id": key_id}
+        await self._scripts.run("keep", [keys.claim(name)], arguments, sealed)
+
+    async def release(self, name: str, digest: str) -> None:
+        """Let go of a claim, so that the key can be used for a mended request."""
+        await self._scripts.run("keep", [keys.claim(name)], {"digest": digest, "release": True}, b"")
+
+    def _arguments(self, place: Place) -> dict[str, Any]:
+        return {
+            "app": place.app.name,
+            "id": str(place.id),
+            "record_ttl": self._record_ms,
+            "tell": place.app.webhook is not None,
+            "outbox_length": OUTBOX_LENGTH,
+            "live_prefix": place.events.live_prefix,
+            "live_suffix": place.events.short,
+        }
+
+    def _operation(self, place: Place, operation: Operation, lease_ms: int) -> dict[str, Any]:
+        return self._arguments(place) | {
+            "digest": operation.digest,
+            "run": operation.run,
+            "keyed": operation.keyed,
+            "lease": lease_ms,
+            "op_ttl": self._idempotency_ms if operation.keyed else RUN_MS,
+        }
+
+    @staticmethod
+    def _budgets(budgets: Sequence[Budget]) -> dict[str, Any]:
+        return {
+            "budgets": [budget.row() for budget in budgets],
+            "memory": DAY_MS,
+            "failures_in_row": FAILURES_IN_ROW,
+            "failures_closed": DAY_MS,
+        }
+
+    @staticmethod
+    def _record_keys(place: Place, operation: Operation) -> list[str]:
+        shard = place.shard
+        return [
+            shard.verification(place.id),
+            shard.codes(place.id),
+            shard.details(place.id),
+            shard.operation(operation.name),
+        ]
+
+    @staticmethod
+    def _number_keys(place: Place) -> list[str]:
+        shard = place.shard
+        return [shard.number(place.number), shard.failures(place.number, place.app.name), shard.outbox]
+
+    def _send_keys(self, place: Place, operation: Operation) -> list[str]:
+        return [*self._record_keys(place, operation), *self._number_keys(place)]
+
+
+def _throttled(refusal: list[Any]) -> Throttled:
+    state = limit(refusal)
+    if state is None:
+        raise AssertionError("unreachable")
+    return Throttled(
+        f"Not yet: try again in {state.reset} seconds.",
+        reason=state.name,
+        retry_after=state.reset,
+        limit=state,
+    )
+
+
+def _again(result: bytes) -> Settled:
+    """A result that was kept, which can be that the check came too late."""
+    try:
+        return Settled.read(result)
+    except VerificationClosed as problem:
+        problem.replayed = True
+        raise

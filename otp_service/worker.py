@@ -1,0 +1,76 @@
+"""What goes on without a caller: sends that failed receipts made due."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from otp_service.errors import Problem, StoreUnavailable
+from otp_service.verification import SHARDS, Try, VerificationId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otp_service.settings import AppSettings
+    from otp_service.store.store import Store
+    from otp_service.verifier import Verifier
+
+LEASE_MS: Final = 30_000
+"""A worker that died gives its timers back after this."""
+
+_MOST: Final = 20
+
+
+class Worker:
+    """Polls every shard for timers, at least once each; any number of workers may run.
+
+    Args:
+        store: Where timers are.
+        verifier: What they are about.
+        apps: By name.
+        poll_seconds: Between two looks, when nobody wakes it.
+    """
+
+    def __init__(
+        self, store: Store, verifier: Verifier, apps: Mapping[str, AppSettings], poll_seconds: float = 1.0
+    ) -> None:
+        self._store = store
+        self._verifier = verifier
+        self._apps = apps
+        self._poll_seconds = poll_seconds
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until canceled."""
+        while True:
+            self._woken.clear()
+            with suppress(StoreUnavailable):
+                await self.work()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), self._poll_seconds)
+
+    async def work(self) -> None:
+        """Do all that is due now."""
+        due = await asyncio.gather(*(self._store.due(shard, _MOST, LEASE_MS) for shard in range(SHARDS)))
+        await asyncio.gather(
+            *(self._send_again(shard, timer) for shard, timers in enumerate(due) for timer in timers)
+        )
+
+    async def _send_again(self, shard: int, timer: str) -> None:
+        id_, attempt, app = timer.split(":")
+        send, _, number = attempt.partition(".")
+        found = VerificationId.parse(id_)
+        try:
+            if found and app in self._apps:
+                await self._verifier.send_again(self._apps[app], Try(found, int(send), int(number)))
+        except StoreUnavailable:
+            return  # the lease gives it back
+        except Problem as problem:
+            logging.getLogger("otp_service").info("no second send verification=%s code=%s", id_, problem.code)
+        await self._store.done(shard, timer)

@@ -1,0 +1,114 @@
+"""Fixtures: servers for the session, emptied before each test, and a service on one.
+
+``@pytest.mark.every_server`` runs a test on the embedded server, on Debian's redis-server 7.0 and on a Cluster.
+``@pytest.mark.naive("x")`` runs it once more against the wrong variant ``x`` of ``tests/naive.py``, which must
+fail it: a test that passes there would prove nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests import naive, servers
+from tests.lab import Lab, lab
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+KINDS = ("embedded", "debian", "cluster")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a test stands on."""
+
+    server: str = "embedded"
+    variant: str | None = None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "ground" not in metafunc.fixturenames:
+        return
+    everywhere = metafunc.definition.get_closest_marker("every_server")
+    wrong = metafunc.definition.get_closest_marker("naive")
+    grounds = [pytest.param(Ground(kind), id=kind) for kind in (KINDS if everywhere else KINDS[:1])]
+    grounds += [
+        pytest.param(
+            Ground(variant=name),
+            id=f"naive-{name}",
+            marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"must fail: {name}"),
+        )
+        for name in (wrong.args if wrong else ())
+    ]
+    metafunc.parametrize("ground", grounds)
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[servers.Server]:
+    with servers.embedded() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def debian_server() -> Iterator[servers.Server]:
+    with servers.debian() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster_server() -> Iterator[servers.Server]:
+    with servers.cluster() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(request: pytest.FixtureRequest, ground: Ground) -> servers.Server:
+    """An empty server of the kind that the test stands on."""
+    server: servers.Server = request.getfixturevalue(f"{ground.server}_server")
+    server.flush()
+    return server
+
+
+@pytest.fixture
+def changes() -> dict[str, Any]:
+    """What a module changes in the configuration of its services."""
+    return {}
+
+
+@pytest.fixture
+def seams() -> dict[str, Any]:
+    """What a module puts into the seams of its services."""
+    return {}
+
+
+@pytest.fixture
+async def web(
+    redis: servers.Server,
+    ground: Ground,
+    changes: dict[str, Any],
+    seams: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Lab]:
+    """A service with app ``web``, whose messages land in the inbox."""
+    if ground.variant:
+        naive.install(ground.variant, monkeypatch)
+    async with lab(redis.url, seams=seams, **changes) as made:
+        yield made
+
+
+@pytest.fixture
+async def live(
+    redis: servers.Server,
+    ground: Ground,
+    changes: dict[str, Any],
+    seams: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Lab]:
+    """The same, called with a live key: messages take the route."""
+    if ground.variant:
+        naive.install(ground.variant, monkeypatch)
+    async with lab(redis.url, seams=seams, key="live1", **changes) as made:
+        yield made

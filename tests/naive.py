@@ -1,0 +1,185 @@
+"""One wrong variant for every security rule: what somebody in a hurry would write.
+
+The tests of a rule are run against its variant too, and must fail there.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from otp_service import codes, verifier
+from otp_service.delivery import receipts as receipt_urls
+from otp_service.guard import admission
+from otp_service.http import auth, edge, idempotency
+from otp_service.http import verifications as http_verifications
+from otp_service.phone import Phone
+from otp_service.store import scripts
+from otp_service.store.records import Operation
+from otp_service.store.scripts import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+Variant = "Callable[[pytest.MonkeyPatch], None]"
+
+
+def install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a wrong variant in place for one test."""
+    VARIANTS[name](monkeypatch)
+
+
+def in_script(verb: str, *replacements: tuple[str, str]) -> Callable[[pytest.MonkeyPatch], None]:
+    """A variant of a script: the right line on the left, the naive one on the right."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        load = Script.load
+
+        def loaded(asked: str) -> Script:
+            script = load(asked)
+            if asked != verb and verb != "*":
+                return script
+            body = script.body
+            for right, wrong in replacements:
+                assert right in body or verb == "*", f"{verb}: {right!r} is gone"
+                body = body.replace(right, wrong)
+            return Script.of(body)
+
+        monkeypatch.setattr(scripts.Script, "load", loaded)
+
+    return patch
+
+
+def counts_after_comparing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read, compare, then count: every check that reads before the first one counts is evaluated."""
+    load = Script.load
+    wrong = {
+        "attempt": ("redis.call('HINCRBY', record, 'n', 1)", "counted + 1"),
+        "settle": (
+            "local misses = redis.call('HINCRBY', record, 'y', 1)",
+            "local misses = redis.call('HINCRBY', record, 'y', 1)\nredis.call('HINCRBY', record, 'n', 1)",
+        ),
+    }
+
+    def loaded(asked: str) -> Script:
+        script = load(asked)
+        right, naive = wrong.get(asked, ("", ""))
+        return Script.of(script.body.replace(right, naive)) if right else script
+
+    monkeypatch.setattr(scripts.Script, "load", loaded)
+
+
+def binds(*kept: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """A hash that leaves out what a code is for."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        class Binding(codes.Binding):
+            def digest(self, keyring: Any, key_id: str, code: str) -> bytes:
+                return keyring.code_digest(key_id, *(str(getattr(self, name)) for name in kept), code)
+
+            @property
+            def salt(self) -> bytes:
+                return self.id.raw if "id" in kept else bytes(16)
+
+        monkeypatch.setattr(verifier, "Binding", Binding)
+
+    return patch
+
+
+def no_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idempotency-Key ignored."""
+
+    async def once(self: Any, app: str, key: str | None, path: str, body: bytes, run: Any) -> Any:
+        name = random.randbytes(13).hex()  # noqa: S311 - naive on purpose
+        return await run(Operation(name, name, name))
+
+    monkeypatch.setattr(idempotency.Idempotency, "once", once)
+
+
+def plain_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records in clear."""
+    monkeypatch.setattr("otp_service.keyring.Keyring.seal", lambda _self, _key, data, *_: data)
+    monkeypatch.setattr("otp_service.keyring.Keyring.unseal", lambda _self, _key, data, *_: data)
+
+
+def any_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receipts taken at their word."""
+    monkeypatch.setattr("hmac.compare_digest", lambda *_: True)
+
+
+def any_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receipt addresses that name the send and prove nothing."""
+    monkeypatch.setattr(
+        receipt_urls, "hmac", type("naive", (), {"compare_digest": staticmethod(lambda *_: True)})
+    )
+
+
+def raw_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Budgets by the number as it was written."""
+    parse = http_verifications.parse
+
+    def naive(text: str, region: str | None = None) -> Phone:
+        found = parse(text, region)
+        return Phone(
+            text if text.startswith("+") else found.e164, found.region, found.line_type, found.calling_code
+        )
+
+    monkeypatch.setattr(http_verifications, "parse", naive)
+
+
+def any_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Valid is good enough."""
+    monkeypatch.setattr(admission, "admit", lambda *_: None)
+
+
+def biased(length: int) -> str:
+    """20 random bits modulo a million: the first 48,576 codes come twice as often."""
+    return f"{random.getrandbits(20) % 10**length:0{length}d}"  # noqa: S311 - naive on purpose
+
+
+def unpadded(length: int) -> str:
+    """Leading zeros lost."""
+    return str(random.randrange(10**length))  # noqa: S311 - naive on purpose
+
+
+def believes_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bucket is whatever X-Forwarded-For says."""
+    call = edge.Edge.__call__
+
+    async def naive(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        said = dict(scope["headers"]).get(b"x-forwarded-for")
+        await call(self, scope | {"client": (said.decode(), 0)} if said else scope, receive, send)
+
+    monkeypatch.setattr(edge.Edge, "__call__", naive)
+
+
+def key_id_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API key known by its id alone."""
+    monkeypatch.setattr(auth, "hmac", type("naive", (), {"compare_digest": staticmethod(lambda *_: True)}))
+
+
+VARIANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "counts_after_comparing": counts_after_comparing,
+    "many_winners": in_script("settle", ("if state ~= 'p' then", "if false then")),
+    "resend_resets_checks": in_script("resend", ("'m', sends + 1,", "'m', sends + 1, 'n', 0,")),
+    "unbound_app": binds("id", "number", "purpose", "transaction"),
+    "unbound_purpose": binds("app", "id", "number", "transaction"),
+    "unbound_transaction": binds("app", "id", "number", "purpose"),
+    "bound_to_nothing": binds(),
+    "any_apps_id": in_script("*", ("return v.a == a.app and", "return v.a and")),
+    "free_guesses": in_script("*", ("elseif o.d ~= a.digest then", "elseif false then")),
+    "counts_each_run": in_script("attempt", ("if seen == 'again' then", "if false then")),
+    "runs_late": in_script("*", ("if raw > tonumber(ARGV[2]) then", "if false then")),
+    "counts_any_length": in_script("attempt", ("elseif a.length ~= tonumber(v.l) then", "elseif false then")),
+    "receipts_repeat": in_script("receive", ("if before and", "if false and")),
+    "no_claim": no_claim,
+    "plain_at_rest": plain_at_rest,
+    "any_signature": any_signature,
+    "any_token": any_token,
+    "raw_numbers": raw_numbers,
+    "any_line": any_line,
+    "believes_headers": believes_headers,
+    "key_id_is_enough": key_id_is_enough,
+}

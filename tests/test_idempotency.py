@@ -1,0 +1,169 @@
+"""One Idempotency-Key, one effect, one answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.lab import NUMBER, Lab, bearer, idempotent, other_code
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+DOWN: dict[str, Any] = {
+    "providers": {
+        "down": {"type": "smspm", "base_url": "http://127.0.0.1:1", "options": {"hash": "h", "token": "t"}}
+    },
+    "routes": {"default": {"providers": ["down"]}},
+}
+
+
+async def test_a_repeated_start_gives_the_stored_answer(web: Lab) -> None:
+    first, second = await web.start(key="k"), await web.start(key="k")
+    assert (second.status_code, second.content) == (first.status_code, first.content)
+    assert (first.headers.get("Idempotency-Replayed"), second.headers["Idempotency-Replayed"]) == (
+        None,
+        "true",
+    )
+    assert len(web.inbox) == 1
+
+
+@pytest.mark.naive("no_claim")
+async def test_twenty_simultaneous_equal_starts_send_one_message(web: Lab) -> None:
+    answers = await asyncio.gather(*(web.start(key="k") for _ in range(20)))
+    assert len(web.inbox) == 1
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert {answer.json()["id"] for answer in answers if answer.status_code == 201} == {
+        (await web.start(key="k")).json()["id"]
+    }
+
+
+async def test_the_first_request_at_work_is_409_with_retry_after(web: Lab) -> None:
+    answers = await asyncio.gather(*(web.start(key="k") for _ in range(20)))
+    waiting = [answer for answer in answers if answer.status_code == 409]
+    assert all(answer.json()["code"] == "idempotency_in_progress" for answer in waiting)
+    assert all(int(answer.headers["Retry-After"]) == answer.json()["retry_after"] for answer in waiting)
+
+
+@pytest.mark.naive("no_claim")
+async def test_one_key_with_fifty_codes_buys_one_evaluation(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    guesses = [other_code(web.code(), i) for i in range(1, 51)]
+    answers = await asyncio.gather(*(web.check(id_, guess, key="k") for guess in guesses))
+    assert [answer.status_code for answer in answers].count(200) == 1
+    assert {answer.json().get("code") for answer in answers} == {None, "idempotency_mismatch"}
+    assert (await web.fetch(id_)).json()["checks_left"] == 4
+
+
+async def test_a_repeated_check_gets_the_winners_answer(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    answers = await asyncio.gather(*(web.check(id_, web.code(), key=f"k{i}") for i in range(8)))
+    [winner] = [i for i, answer in enumerate(answers) if answer.status_code == 200]
+    again = await web.check(id_, web.code(), key=f"k{winner}")
+    assert again.content == answers[winner].content
+    assert again.headers["Idempotency-Replayed"] == "true"
+    loser = await web.check(id_, web.code(), key=f"k{(winner + 1) % 8}")
+    assert (loser.status_code, loser.json()["code"]) == (410, "verification_closed")
+
+
+async def test_a_repeated_wrong_check_is_counted_once(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    wrong = other_code(web.code())
+    first, second = await web.check(id_, wrong, key="k"), await web.check(id_, wrong, key="k")
+    assert first.content == second.content
+    assert (await web.fetch(id_)).json()["checks_left"] == 4
+
+
+@pytest.mark.parametrize("verb", ["resend", "cancel"])
+async def test_a_repeated_verb_gives_the_stored_answer(web: Lab, verb: str) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(30)
+    path = f"/v1/verifications/{id_}/{verb}"
+    first, second = [await web.http.post(path, headers=idempotent("k")) for _ in range(2)]
+    assert (second.status_code, second.content) == (200, first.content)
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_another_body_is_a_mismatch(web: Lab) -> None:
+    await web.start(key="k")
+    answer = await web.start("+37256789046", key="k")
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_mismatch")
+
+
+async def test_another_path_is_a_mismatch(web: Lab) -> None:
+    id_ = (await web.start(key="k")).json()["id"]
+    answer = await web.cancel(id_, key="k")
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_mismatch")
+
+
+async def test_the_scope_is_the_app_and_not_the_api_key(web: Lab) -> None:
+    first = await web.start(key="k")
+    same = await web.post("start", {"to": NUMBER}, headers=bearer("web2") | idempotent("k"))
+    other = await web.post("start", {"to": NUMBER}, headers=bearer("other1") | idempotent("k"))
+    assert same.content == first.content
+    assert other.json()["id"] != first.json()["id"]
+
+
+async def test_after_an_hour_a_key_is_new(web: Lab, redis: Server) -> None:
+    first = (await web.start(key="k")).json()["id"]
+    [claim] = [key for key in redis.names() if key.endswith(b":i")]
+    assert 3_500_000 < int(redis.run("PTTL", claim)) <= 3_600_000
+    redis.run("DEL", claim)  # what its time does
+    web.pass_time(3600)
+    assert (await web.start(key="k")).json()["id"] != first
+
+
+async def test_a_refusal_that_can_be_mended_lets_the_key_go(web: Lab) -> None:
+    assert (await web.start("+372", key="k")).status_code == 422
+    assert (await web.start(key="k")).status_code == 201
+
+
+async def test_a_throttled_request_lets_the_key_go(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    assert (await web.resend(id_, key="k")).status_code == 429
+    web.pass_time(30)
+    assert (await web.resend(id_, key="k")).status_code == 200
+
+
+async def test_a_403_is_kept(web: Lab) -> None:
+    first, second = await web.start("+33612345678", key="k"), await web.start("+33612345678", key="k")
+    assert (first.status_code, second.status_code) == (403, 403)
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert second.json() | {"request_id": ""} == first.json() | {"request_id": ""}
+
+
+@pytest.mark.parametrize("changes", [DOWN])
+async def test_a_502_is_kept_with_the_id_of_its_verification(live: Lab) -> None:
+    first, second = await live.start(key="k"), await live.start(key="k")
+    assert (first.status_code, first.json()["code"]) == (502, "delivery_failed")
+    assert first.json()["verification_id"] == second.json()["verification_id"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert (await live.fetch(first.json()["verification_id"])).json()["status"] == "failed"
+
+
+async def test_a_410_is_kept(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    await web.cancel(id_)
+    first, second = await web.check(id_, "123456", key="k"), await web.check(id_, "123456", key="k")
+    assert (first.status_code, second.status_code, second.headers["Idempotency-Replayed"]) == (
+        410,
+        410,
+        "true",
+    )
+
+
+@pytest.mark.parametrize("key", ["", "a b", "ä", "x" * 256, "a\tb"])
+async def test_a_key_that_is_not_visible_ascii_is_422(web: Lab, key: str) -> None:
+    answer = await web.post("start", {"to": NUMBER}, headers=[("Idempotency-Key", key.encode())])
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_body_and_answer_at_rest_give_up_neither_code_nor_number(web: Lab, redis: Server) -> None:
+    id_ = (await web.start(key="k")).json()["id"]
+    await web.check(id_, web.code(), key="c")
+    dump = redis.dump()
+    assert web.code().encode() not in dump
+    assert NUMBER[1:].encode() not in dump
+    assert b'"to"' not in dump

@@ -1,0 +1,245 @@
+"""The store: one effect for one operation, nothing after its time, keys of one shard in one slot."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as LostError
+
+from otp_service.errors import StoreUnavailable
+from otp_service.settings import SettingsError
+from otp_service.store import keys
+from otp_service.store.scripts import BUDGET_MS, VERBS
+from otp_service.verification import VerificationId
+from tests.lab import NUMBER, Lab, lab, other_code
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+
+class Flaky:
+    """A client that loses the reply to a script after it ran, or before it was sent."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.lose = 0
+
+    async def evalsha(self, *arguments: Any) -> Any:
+        return self._lost(await self._client.evalsha(*arguments))
+
+    async def eval(self, *arguments: Any) -> Any:
+        return self._lost(await self._client.eval(*arguments))
+
+    def _lost(self, answer: Any) -> Any:
+        if self.lose:
+            self.lose -= 1
+            raise LostError("the reply is lost")
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.fixture
+def flaky(web: Lab) -> Flaky:
+    web.service.scripts._client = made = Flaky(web.service.client)  # type: ignore[assignment]
+    return made
+
+
+@pytest.mark.naive("counts_each_run")
+async def test_a_check_whose_reply_was_lost_is_counted_once(web: Lab, flaky: Flaky) -> None:
+    id_ = (await web.start()).json()["id"]
+    await web.check(id_, other_code(web.code()))
+    flaky.lose = 1
+    assert (await web.check(id_, other_code(web.code()))).json()["checks_left"] == 3
+    assert (await web.fetch(id_)).json()["checks_left"] == 3
+
+
+async def test_a_start_whose_reply_was_lost_is_opened_and_counted_once(
+    web: Lab, flaky: Flaky, redis: Server
+) -> None:
+    await web.start()
+    flaky.lose = 1
+    assert (await web.start()).status_code == 201
+    assert len([key for key in redis.names() if b":v:" in key]) == 2
+    [number] = [key for key in redis.names() if b":n:" in key]
+    assert redis.run("ZCARD", number) == 4  # two sends, two live
+
+
+async def test_without_an_answer_twice_it_is_503_with_retry_after(web: Lab, flaky: Flaky) -> None:
+    flaky.lose = 2
+    answer = await web.start()
+    assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (
+        503, "store_unavailable", "1",
+    )  # fmt: skip
+    assert web.inbox == []
+
+
+async def test_a_retry_with_the_same_key_learns_what_a_lost_reply_decided(web: Lab, flaky: Flaky) -> None:
+    id_ = (await web.start()).json()["id"]
+    script = web.service.store.settle
+    lost = []
+
+    async def settle(*arguments: Any, **options: Any) -> Any:
+        settled = await script(*arguments, **options)
+        if not lost:
+            lost.append(settled)
+            raise StoreUnavailable("lost", retry_after=1)
+        return settled
+
+    web.service.store.settle = settle  # type: ignore[method-assign]
+    assert (await web.check(id_, web.code(), key="k")).status_code == 503
+    assert (await web.check(id_, web.code(), key="k")).json()["approved"] is True
+
+
+@pytest.mark.naive("runs_late")
+async def test_a_script_that_runs_late_changes_nothing(web: Lab, redis: Server) -> None:
+    id_ = (await web.start()).json()["id"]
+    scripts = web.service.scripts
+    scripts._offset = (scripts._offset or 0) - 2 * BUDGET_MS  # as if it had lain on the wire
+    answer = await web.check(id_, other_code(web.code()))
+    assert (answer.status_code, (await web.fetch(id_)).json()["checks_left"]) == (503, 5)
+
+
+async def test_sent_is_201_even_if_it_could_not_be_written_down(web: Lab) -> None:
+    async def record(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailable("gone", retry_after=1)
+
+    web.service.store.record = record  # type: ignore[method-assign]
+    answer = await web.start()
+    assert (answer.status_code, answer.json()["deliveries"][0]["outcome"]) == (201, "accepted")
+    assert (await web.check(answer.json()["id"], web.code())).json()["approved"] is True
+
+
+async def test_a_start_whose_process_died_goes_on_with_the_same_id_and_a_new_code(web: Lab) -> None:
+    deliver = web.service.verifier._courier._chain.deliver
+
+    async def dies(*_: Any, **__: Any) -> Any:
+        raise SystemError("killed")
+
+    web.service.verifier._courier._chain.deliver = dies  # type: ignore[method-assign]
+    assert (await web.start(key="k")).status_code == 500
+    web.service.verifier._courier._chain.deliver = deliver  # type: ignore[method-assign]
+    busy = await web.start(key="k")
+    assert (busy.status_code, busy.headers["Retry-After"]) == (409, "10")
+    web.pass_time(10)
+    answer = await web.start(key="k")
+    assert answer.status_code == 201
+    assert (await web.check(answer.json()["id"], web.code())).json()["approved"] is True
+    assert len(web.inbox) == 1
+
+
+async def test_a_check_whose_process_died_closes_the_last_one_after_five_seconds(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    for i in range(4):
+        await web.check(id_, other_code(web.code(), i + 1))
+    settle = web.service.store.settle
+
+    async def dies(*_: Any, **__: Any) -> Any:
+        raise SystemError("killed")
+
+    web.service.store.settle = dies  # type: ignore[method-assign]
+    await web.check(id_, web.code())
+    web.service.store.settle = settle  # type: ignore[method-assign]
+    between = await web.check(id_, web.code())
+    assert (between.status_code, between.json()["verification_status"]) == (410, "pending")
+    web.pass_time(5)
+    after = await web.check(id_, web.code())
+    assert (after.status_code, after.json()["verification_status"]) == (410, "max_attempts_reached")
+
+
+async def test_scripts_lost_by_redis_are_sent_again(web: Lab, redis: Server) -> None:
+    await web.start()
+    for node in redis.nodes:
+        redis.on(node, lambda raw: raw.execute_command("SCRIPT", "FLUSH"))
+    assert (await web.start()).status_code == 201
+
+
+async def test_a_start_waits_on_redis_four_times_and_a_check_three(web: Lab) -> None:
+    """One fewer without an Idempotency-Key."""
+    scripts, waits = web.service.scripts, {}
+    for key in ("k", None):
+        scripts.calls = 0
+        id_ = (await web.start(key=key)).json()["id"]
+        waits["start", key] = scripts.calls
+        scripts.calls = 0
+        await web.check(id_, web.code(), key=key and "c")
+        waits["check", key] = scripts.calls
+    assert waits["start", "k"] <= 4
+    assert waits["start", None] <= 3
+    assert waits["check", "k"] <= 3
+    assert waits["check", None] <= 2
+
+
+async def test_an_app_with_a_webhook_finds_its_events_in_the_outbox(redis: Server, ground: Any) -> None:
+    hook = {"webhook": {"url": "https://app.example.com/hooks", "secret": "whsec_" + "A" * 43 + "="}}
+    async with lab(redis.url, apps={"web": hook}) as web:
+        id_ = (await web.start()).json()["id"]
+        await web.check(id_, web.code())
+    [outbox] = [key for key in redis.names() if key.endswith(b":e")]
+    told = redis.on(redis.nodes[0], lambda raw: raw.xrange(outbox))
+    assert [(entry[b"type"], entry[b"id"]) for _, entry in told] == [
+        (b"verification.started", id_.encode()),
+        (b"verification.approved", id_.encode()),
+    ]
+    assert NUMBER[1:].encode() not in repr(told).encode()
+
+
+def test_the_shards_share_the_slots_evenly() -> None:
+    slots = [keys.slot(tag) for tag in keys.TAGS]
+    assert [slot * 64 // keys.SLOTS for slot in slots] == list(range(64))
+    assert keys.slot("123456789") == 0x31C3 % keys.SLOTS  # the specification's own example
+
+
+def test_the_keys_of_a_shard_share_one_tag() -> None:
+    id_ = VerificationId.of(5)
+    shard = keys.Shard(5)
+    made = [
+        shard.verification(id_), shard.codes(id_), shard.details(id_), shard.number("n"), shard.failures("n", "web"),
+        shard.operation("o"), shard.timers, shard.outbox,
+    ]  # fmt: skip
+    assert {key.partition("}")[0] for key in made} == {f"otp:{{{keys.TAGS[5]}"}
+    assert len(set(made)) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"index_key": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="}, "index_key"),
+        ({"allow_unsafe_redis": False}, "redis_url"),
+    ],
+)
+async def test_boot_refuses_a_redis_that_is_not_ours_or_forgets(
+    web: Lab, redis: Server, other: Any, named: str
+) -> None:
+    with pytest.raises(SettingsError, match=named):
+        async with lab(redis.url, **other):
+            pass
+
+
+async def test_boot_refuses_a_schema_that_it_does_not_know(redis: Server, ground: Any) -> None:
+    redis.run("HSET", "otp:meta", "schema", "99")
+    with pytest.raises(SettingsError, match="schema"):
+        async with lab(redis.url):
+            pass
+
+
+async def test_more_calls_than_connections_wait_their_turn(web: Lab) -> None:
+    """redis-py's own pool raises at its limit."""
+    await asyncio.gather(*(web.service.store.ping() for _ in range(500)))
+
+
+async def test_nothing_but_us_retries(web: Lab) -> None:
+    client = web.service.client
+    assert isinstance(client, Redis)
+    assert client.get_retry()._retries == 0  # type: ignore[union-attr]
+
+
+def test_every_script_is_a_verb() -> None:
+    from importlib.resources import files  # noqa: PLC0415 - only here
+
+    names = {path.name.removesuffix(".lua") for path in (files("otp_service.store") / "lua").iterdir()}
+    assert {name for name in names if not name.startswith("_")} == set(VERBS)
