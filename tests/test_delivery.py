@@ -1,0 +1,394 @@
+"""Delivery as an app sees it: failover in the request, and again when a receipt says that a message failed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from otp_service.delivery.receipts import ReceiptUrls
+from otp_service.keyring import Keyring
+from otp_service.verification import Try, VerificationId
+from tests import faults_http, naive
+from tests.faults_http import FaultServer, Reply, closed_port
+from tests.lab import NUMBER, Lab, bearer, code_in, lab
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.conftest import Ground
+    from tests.servers import Server
+
+SMSPM_OK = Reply(body=b'{"messages":[{"id":"m-1","toNumber":"37256789045","status":"Added to queue"}]}')
+TWILIO_OK = Reply(status=201, body=b'{"sid":"SM' + b"0" * 32 + b'","status":"queued","num_segments":"1"}')
+
+
+def smspm(url: str, **more: Any) -> dict[str, Any]:
+    return {"type": "smspm", "base_url": url, "options": {"hash": "h4sh", "token": "t0ken"}, **more}
+
+
+def twilio(url: str) -> dict[str, Any]:
+    options = {"account_sid": "AC" + "0" * 32, "auth_token": "auth-token"}
+    return {"type": "twilio", "base_url": url, "sender": "Acme", "options": options}
+
+
+@asynccontextmanager
+async def routed(redis: Server, first: str, second: str, **more: Any) -> AsyncIterator[Lab]:
+    """A route of two: smspm, then twilio."""
+    providers = {"first": smspm(first, timeout_seconds=0.5), "second": twilio(second)}
+    route = {"default": {"providers": ["first", "second"]}}
+    async with lab(redis.url, key="live1", providers=providers, routes=route, **more) as made:
+        yield made
+
+
+def said(server: FaultServer) -> str:
+    """The text that a provider was last given."""
+    body = server.requests[-1].body
+    form = parse_qs(body.decode()).get("Body")
+    return form[0] if form else str(json.loads(body)["text"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "reply", "outcome"),
+    [
+        (faults_http.close_after_accept, SMSPM_OK, "unknown"),
+        (faults_http.hang_after_accept, SMSPM_OK, "unknown"),
+        (faults_http.hang_after_request, SMSPM_OK, "unknown"),
+        (faults_http.drip, SMSPM_OK, "unknown"),
+        (faults_http.not_http, SMSPM_OK, "unknown"),
+        (faults_http.well, Reply(body=b"<html>"), "unknown"),
+        (faults_http.well, Reply(status=500), "unknown"),
+        (faults_http.well, Reply(body=b'{"messages":[]}'), "unknown"),
+        (faults_http.well, Reply(body=b'{"error":"Token is required"}'), "unavailable"),
+        (faults_http.well, Reply(status=401, body=b'{"error":"Invalid token"}'), "unavailable"),
+    ],
+)
+async def test_when_the_first_provider_does_not_deliver_the_second_does(
+    redis: Server, fault: Any, reply: Reply, outcome: str
+) -> None:
+    async with FaultServer(fault, reply) as bad, FaultServer(reply=TWILIO_OK) as good:
+        async with routed(redis, bad.url, good.url) as live:
+            answer = await live.start()
+            assert answer.status_code == 201
+            outcomes = [delivery["outcome"] for delivery in answer.json()["deliveries"]]
+            assert outcomes == [outcome, "accepted"]
+            checked = await live.check(answer.json()["id"], code_in(said(good)))
+            assert checked.json()["approved"] is True
+
+
+async def test_a_provider_that_is_down_costs_no_time(redis: Server) -> None:
+    with closed_port() as down:
+        async with FaultServer(reply=TWILIO_OK) as good, routed(redis, down, good.url) as live:
+            deliveries = (await live.start()).json()["deliveries"]
+            assert [delivery["outcome"] for delivery in deliveries] == ["unavailable", "accepted"]
+            assert deliveries[0]["reason"] == "connect_failed"
+
+
+async def test_accepted_and_then_silent_the_first_messages_code_is_good(redis: Server) -> None:
+    async with FaultServer(faults_http.hang_after_request) as silent, FaultServer(reply=TWILIO_OK) as good:
+        async with routed(redis, silent.url, good.url) as live:
+            id_ = (await live.start()).json()["id"]
+            assert code_in(said(silent)) == code_in(said(good))
+            assert (await live.check(id_, code_in(said(silent)))).json()["approved"] is True
+
+
+async def test_all_silent_is_201_because_a_message_may_have_gone(redis: Server) -> None:
+    async with FaultServer(faults_http.hang_after_request) as silent:
+        options = {"routes": {"default": {"providers": ["first"]}}}
+        providers = {"first": smspm(silent.url, timeout_seconds=0.3)}
+        async with lab(redis.url, key="live1", providers=providers, **options) as live:
+            answer = await live.start()
+            assert answer.status_code == 201
+            assert (await live.check(answer.json()["id"], code_in(said(silent)))).json()["approved"] is True
+
+
+async def test_nobody_takes_it_502_and_the_number_is_not_charged(redis: Server) -> None:
+    with closed_port() as down:
+        async with routed(redis, down, down) as live:
+            answers = [await live.start() for _ in range(7)]
+            assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {
+                (502, "delivery_failed")
+            }
+            shown = (await live.fetch(answers[0].json()["verification_id"])).json()
+            assert (shown["status"], len(shown["deliveries"])) == ("failed", 2)
+
+
+async def test_undeliverable_reaches_no_second_provider(redis: Server) -> None:
+    refused = Reply(body=b'{"error":"Invalid phone number: +372"}')
+    async with FaultServer(reply=refused) as first, FaultServer(reply=TWILIO_OK) as second:
+        async with routed(redis, first.url, second.url) as live:
+            answer = await live.start(key="k")
+            assert (answer.status_code, answer.json()["code"]) == (422, "undeliverable")
+            assert second.requests == []
+            assert (await live.fetch(answer.json()["verification_id"])).json()["status"] == "failed"
+
+
+async def test_blocked_reaches_no_second_provider(redis: Server) -> None:
+    fraud = Reply(status=403, body=b'{"code":60410,"message":"blocked","status":403}')
+    async with FaultServer(reply=fraud) as first, FaultServer(reply=SMSPM_OK) as second:
+        providers = {"first": twilio(first.url), "second": smspm(second.url)}
+        route = {"default": {"providers": ["first", "second"]}}
+        async with lab(redis.url, key="live1", providers=providers, routes=route) as live:
+            answer = await live.start()
+            assert (answer.status_code, answer.json()["reason"]) == (403, "refused_by_provider")
+            assert second.requests == []
+
+
+async def test_the_deadline_is_for_all_tries_together(redis: Server) -> None:
+    async with FaultServer(faults_http.hang_after_request) as slow, FaultServer(reply=TWILIO_OK) as late:
+        providers = {"first": smspm(slow.url, timeout_seconds=3), "second": twilio(late.url)}
+        route = {"default": {"providers": ["first", "second"], "deadline_seconds": 1}}
+        async with lab(redis.url, key="live1", providers=providers, routes=route) as live:
+            answer = await live.start()
+            [delivery] = answer.json()["deliveries"]
+            assert (answer.status_code, delivery["outcome"], late.requests) == (201, "unknown", [])
+            assert 900 <= delivery["latency_ms"] <= 1500
+
+
+async def test_a_rule_of_the_route_chooses_by_country(redis: Server) -> None:
+    async with FaultServer(reply=SMSPM_OK) as first, FaultServer(reply=TWILIO_OK) as second:
+        rules = {
+            "default": {"providers": ["first"], "rules": [{"countries": ["EE"], "providers": ["second"]}]}
+        }
+        async with lab(
+            redis.url,
+            key="live1",
+            providers={"first": smspm(first.url), "second": twilio(second.url)},
+            routes=rules,
+        ) as live:
+            assert (await live.start()).json()["deliveries"][0]["provider"] == "second"
+            assert (await live.start("+4915123456789")).json()["deliveries"][0]["provider"] == "first"
+
+
+async def test_a_resend_takes_the_provider_that_was_not_used(redis: Server) -> None:
+    async with FaultServer(reply=SMSPM_OK) as first, FaultServer(reply=TWILIO_OK) as second:
+        async with routed(redis, first.url, second.url) as live:
+            id_ = (await live.start()).json()["id"]
+            live.pass_time(30)
+            deliveries = (await live.resend(id_)).json()["deliveries"]
+            assert [delivery["provider"] for delivery in deliveries] == ["first", "second"]
+
+
+async def accepts_once(client: faults_http.Connection) -> None:
+    await client.request()
+    await client.answer()
+    await client.request()
+    client.reply = Reply(status=401)
+    await client.answer()
+
+
+async def test_a_failed_resend_leaves_the_verification_pending(redis: Server) -> None:
+    async with FaultServer(accepts_once, SMSPM_OK) as first:
+        with closed_port() as down:
+            async with routed(redis, first.url, down) as live:
+                id_ = (await live.start()).json()["id"]
+                live.pass_time(30)
+                answer = await live.resend(id_)
+                assert (answer.status_code, "verification_id" in answer.json()) == (502, False)
+                assert (await live.check(id_, code_in(first.requests[0].body.decode()))).json()[
+                    "approved"
+                ] is True
+
+
+async def test_a_test_key_reaches_no_provider(redis: Server) -> None:
+    async with FaultServer(reply=SMSPM_OK) as first, FaultServer(reply=TWILIO_OK) as second:
+        async with routed(redis, first.url, second.url) as live:
+            started = await live.post("start", {"to": NUMBER}, headers=bearer("web1"))
+            live.pass_time(30)
+            await live.resend(started.json()["id"])
+            assert (first.requests, second.requests, len(live.inbox)) == ([], [], 2)
+
+
+class Receipts:
+    """A live verification whose message went through smspm, and what its provider may report."""
+
+    def __init__(self, live: Lab, id_: str, first: FaultServer, second: FaultServer) -> None:
+        self.live, self.id, self.first, self.second = live, id_, first, second
+
+    @property
+    def path(self) -> str:
+        return urlsplit(json.loads(self.first.requests[0].body)["report"]).path
+
+    async def report(self, status: str, path: str | None = None) -> int:
+        answer = await self.live.http.post(
+            path or self.path, json={"messageId": "m-1", "status": status}, headers={"Authorization": ""}
+        )
+        await self.live.service.worker.work()
+        return answer.status_code
+
+    async def shown(self) -> list[str | None]:
+        body = (await self.live.fetch(self.id)).json()
+        assert body["status"] == "pending"
+        return [delivery["receipt"] for delivery in body["deliveries"]]
+
+
+@pytest.fixture
+async def sent(redis: Server, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receipts]:
+    if ground.variant:
+        naive.install(ground.variant, monkeypatch)
+    async with FaultServer(reply=SMSPM_OK) as first, FaultServer(reply=TWILIO_OK) as second:
+        async with routed(redis, first.url, second.url) as live:
+            yield Receipts(live, (await live.start()).json()["id"], first, second)
+
+
+async def test_a_receipt_shows_on_its_delivery(sent: Receipts) -> None:
+    assert await sent.report("delivered") == 204
+    assert await sent.shown() == ["delivered"]
+
+
+async def test_a_failed_receipt_sends_a_new_code_through_the_next_provider(sent: Receipts) -> None:
+    assert await sent.report("undelivered") == 204
+    assert await sent.shown() == ["failed", None]
+    first, second = code_in(said(sent.first)), code_in(said(sent.second))
+    assert first != second
+    assert (await sent.live.check(sent.id, second)).json()["approved"] is True
+
+
+async def test_the_code_of_the_message_that_failed_still_counts(sent: Receipts) -> None:
+    await sent.report("undelivered")
+    assert (await sent.live.check(sent.id, code_in(said(sent.first)))).json()["approved"] is True
+
+
+@pytest.mark.naive("receipts_repeat")
+async def test_a_replayed_receipt_changes_nothing(sent: Receipts) -> None:
+    await sent.report("delivered")
+    assert await sent.report("undelivered") == 204
+    assert await sent.report("delivered") == 204
+    assert (await sent.shown(), sent.second.requests) == (["delivered"], [])
+
+
+async def test_a_repeated_failure_sends_once(sent: Receipts) -> None:
+    for _ in range(3):
+        await sent.report("undelivered")
+    assert len(sent.second.requests) == 1
+
+
+async def test_a_late_receipt_sends_nothing(sent: Receipts) -> None:
+    await sent.live.check(sent.id, code_in(said(sent.first)))
+    assert await sent.report("undelivered") == 204
+    assert sent.second.requests == []
+
+
+async def test_a_receipt_of_an_older_send_sends_nothing(sent: Receipts) -> None:
+    sent.live.pass_time(30)
+    await sent.live.resend(sent.id)
+    await sent.report("undelivered")
+    assert (len(sent.first.requests), len(sent.second.requests)) == (1, 1)
+
+
+@pytest.mark.naive("any_token")
+async def test_a_receipt_address_cannot_be_made_up(sent: Receipts) -> None:
+    *_, name, token = sent.path.split("/")
+    theirs = ReceiptUrls("", Keyring([("k", b"k" * 32)], b"x" * 32))
+    id_ = VerificationId.parse(sent.id)
+    assert id_
+    for path in (
+        f"/v1/receipts/{name}/{token[:-1]}{'a' if token[-1] != 'a' else 'b'}",
+        f"/v1/receipts/{name}/{token}a",
+        f"/v1/receipts/{name}/{token.upper()}",
+        theirs.url(name, Try(id_, 1, 1)) or "",
+    ):
+        assert await sent.report("undelivered", path) == 404
+    assert (await sent.shown(), sent.second.requests) == ([None], [])
+
+
+async def test_another_providers_address_is_not_taken(sent: Receipts) -> None:
+    token = sent.path.rpartition("/")[2]
+    assert await sent.report("undelivered", f"/v1/receipts/second/{token}") == 404
+    assert await sent.report("undelivered", f"/v1/receipts/console/{token}") == 404
+
+
+@pytest.mark.naive("any_signature")
+async def test_a_signed_providers_receipt_without_its_signature_changes_nothing(
+    redis: Server, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ground.variant:
+        naive.install(ground.variant, monkeypatch)
+    async with FaultServer(reply=TWILIO_OK) as first, FaultServer(reply=SMSPM_OK) as second:
+        providers = {"first": twilio(first.url), "second": smspm(second.url)}
+        async with lab(
+            redis.url,
+            key="live1",
+            providers=providers,
+            routes={"default": {"providers": ["first", "second"]}},
+        ) as live:
+            await live.start()
+            path = urlsplit(parse_qs(first.requests[0].body.decode())["StatusCallback"][0]).path
+            answer = await live.http.post(
+                path,
+                data={"MessageStatus": "failed", "ErrorCode": "30003"},
+                headers={"X-Twilio-Signature": "AAAA", "Authorization": ""},
+            )
+            await live.service.worker.work()
+            assert answer.status_code == 403
+            assert second.requests == []
+
+
+async def test_a_signed_receipt_is_taken(redis: Server) -> None:
+    validator = pytest.importorskip("twilio.request_validator").RequestValidator("auth-token")
+    async with FaultServer(reply=TWILIO_OK) as first, FaultServer(reply=SMSPM_OK) as second:
+        providers = {"first": twilio(first.url), "second": smspm(second.url)}
+        async with lab(
+            redis.url,
+            key="live1",
+            providers=providers,
+            routes={"default": {"providers": ["first", "second"]}},
+        ) as live:
+            await live.start()
+            url = parse_qs(first.requests[0].body.decode())["StatusCallback"][0]
+            form = {"MessageStatus": "failed", "ErrorCode": "30003", "MessageSid": "SM1"}
+            signature = validator.compute_signature(url, form)
+            answer = await live.http.post(
+                urlsplit(url).path, data=form, headers={"X-Twilio-Signature": signature, "Authorization": ""}
+            )
+            await live.service.worker.work()
+            assert (answer.status_code, len(second.requests)) == (204, 1)
+
+
+async def test_failed_receipts_cause_two_sends_at_most(redis: Server) -> None:
+    names = ["p1", "p2", "p3", "p4"]
+    async with FaultServer(reply=SMSPM_OK) as server:
+        providers = {name: smspm(server.url) for name in names}
+        async with lab(
+            redis.url, key="live1", providers=providers, routes={"default": {"providers": names}}
+        ) as live:
+            await live.start()
+            for _ in range(4):
+                path = urlsplit(json.loads(server.requests[-1].body)["report"]).path
+                await live.http.post(path, json={"status": "undelivered"}, headers={"Authorization": ""})
+                await live.service.worker.work()
+            assert len(server.requests) == 3
+
+
+async def test_two_workers_send_once_for_one_failure(sent: Receipts) -> None:
+    await sent.live.http.post(sent.path, json={"status": "undelivered"}, headers={"Authorization": ""})
+    await asyncio.gather(*(sent.live.service.worker.work() for _ in range(4)))
+    assert len(sent.second.requests) == 1
+
+
+async def test_a_worker_that_died_gives_its_timer_back(sent: Receipts) -> None:
+    await sent.live.http.post(sent.path, json={"status": "undelivered"}, headers={"Authorization": ""})
+    store = sent.live.service.store
+    shard = (VerificationId.parse(sent.id) or VerificationId(bytes(16))).shard
+    assert len(await store.due(shard, 10, 30_000)) == 1  # taken by one that dies now
+    await sent.live.service.worker.work()
+    assert sent.second.requests == []
+    sent.live.pass_time(30)
+    await sent.live.service.worker.work()
+    assert len(sent.second.requests) == 1
+
+
+async def test_nothing_that_a_provider_says_is_in_the_answer(redis: Server) -> None:
+    words = Reply(status=401, body=b'{"error":"Invalid token t0ken for +37256789045"}')
+    async with FaultServer(reply=words) as first, routed(redis, first.url, first.url) as live:
+        answer = await live.start()
+        assert answer.status_code == 502
+        assert "t0ken" not in answer.text
+        shown = await live.fetch(answer.json()["verification_id"])
+        assert "t0ken" not in shown.text
+        tried = [event for event in live.told if type(event).__name__ == "Tried"]
+        assert "56789045" not in repr(tried)
