@@ -218,11 +218,7 @@ class Verifier:
         operation: Operation,
         after: Try | None = None,
     ) -> Verification:
-        """Count another send and make it.
-
-        Args:
-            after: The try whose receipt said that it failed: then only a provider not used yet will do.
-        """
+        """Count another send and make it; after a try that failed, only through a provider not used yet."""
         target = self._unseal(Place(app, id_), record.key_id, record.sealed)
         phone = parse(target.to)
         order = self._courier.order(app, phone, target, record.used)
@@ -287,7 +283,7 @@ class Verifier:
         return await ticket.hash(digest, binding.salt)
 
     def _new_place(self, app: AppSettings, wish: Wish, operation: Operation) -> tuple[Place, Events]:
-        """Where a new verification goes: the number names the shard, the Idempotency-Key, if any, the rest."""
+        """Where a new verification goes: the number names the shard, an Idempotency-Key the rest."""
         index = self._keyring.index
         entropy = (
             index("id", app.name, operation.name, str(operation.since))

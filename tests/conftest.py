@@ -1,8 +1,8 @@
 """Fixtures: servers for the session, emptied before each test, and a service on one.
 
-``@pytest.mark.every_server`` runs a test on the embedded server, on Debian's redis-server 7.0 and on a Cluster.
-``@pytest.mark.naive("x")`` runs it once more against the wrong variant ``x`` of ``tests/naive.py``, which must
-fail it: a test that passes there would prove nothing.
+``@pytest.mark.every_server`` runs a test on the embedded server, on Debian's redis-server 7.0 and on a
+Cluster. ``@pytest.mark.naive("x")`` runs it once more against the wrong variant ``x`` of ``tests/naive.py``,
+which must fail it: a test that passes there would prove nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A server process for tests: ``python -m tests.served '<tables as JSON>' <variant or ''>``; prints its port."""
+"""A server process for tests: ``python -m tests.served <tables as JSON> <variant>``; prints its port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delivery as an app sees it: failover in the request, and again when a receipt says that a message failed."""
+"""Delivery as an app sees it: failover in the request, and again when a receipt says that it failed."""
 
 from __future__ import annotations
 
@@ -70,14 +70,17 @@ def said(server: FaultServer) -> str:
 async def test_when_the_first_provider_does_not_deliver_the_second_does(
     redis: Server, fault: Any, reply: Reply, outcome: str
 ) -> None:
-    async with FaultServer(fault, reply) as bad, FaultServer(reply=TWILIO_OK) as good:
-        async with routed(redis, bad.url, good.url) as live:
-            answer = await live.start()
-            assert answer.status_code == 201
-            outcomes = [delivery["outcome"] for delivery in answer.json()["deliveries"]]
-            assert outcomes == [outcome, "accepted"]
-            checked = await live.check(answer.json()["id"], code_in(said(good)))
-            assert checked.json()["approved"] is True
+    async with (
+        FaultServer(fault, reply) as bad,
+        FaultServer(reply=TWILIO_OK) as good,
+        routed(redis, bad.url, good.url) as live,
+    ):
+        answer = await live.start()
+        assert answer.status_code == 201
+        outcomes = [delivery["outcome"] for delivery in answer.json()["deliveries"]]
+        assert outcomes == [outcome, "accepted"]
+        checked = await live.check(answer.json()["id"], code_in(said(good)))
+        assert checked.json()["approved"] is True
 
 
 async def test_a_provider_that_is_down_costs_no_time(redis: Server) -> None:
@@ -89,11 +92,14 @@ async def test_a_provider_that_is_down_costs_no_time(redis: Server) -> None:
 
 
 async def test_accepted_and_then_silent_the_first_messages_code_is_good(redis: Server) -> None:
-    async with FaultServer(faults_http.hang_after_request) as silent, FaultServer(reply=TWILIO_OK) as good:
-        async with routed(redis, silent.url, good.url) as live:
-            id_ = (await live.start()).json()["id"]
-            assert code_in(said(silent)) == code_in(said(good))
-            assert (await live.check(id_, code_in(said(silent)))).json()["approved"] is True
+    async with (
+        FaultServer(faults_http.hang_after_request) as silent,
+        FaultServer(reply=TWILIO_OK) as good,
+        routed(redis, silent.url, good.url) as live,
+    ):
+        id_ = (await live.start()).json()["id"]
+        assert code_in(said(silent)) == code_in(said(good))
+        assert (await live.check(id_, code_in(said(silent)))).json()["approved"] is True
 
 
 async def test_all_silent_is_201_because_a_message_may_have_gone(redis: Server) -> None:
@@ -119,12 +125,15 @@ async def test_nobody_takes_it_502_and_the_number_is_not_charged(redis: Server) 
 
 async def test_undeliverable_reaches_no_second_provider(redis: Server) -> None:
     refused = Reply(body=b'{"error":"Invalid phone number: +372"}')
-    async with FaultServer(reply=refused) as first, FaultServer(reply=TWILIO_OK) as second:
-        async with routed(redis, first.url, second.url) as live:
-            answer = await live.start(key="k")
-            assert (answer.status_code, answer.json()["code"]) == (422, "undeliverable")
-            assert second.requests == []
-            assert (await live.fetch(answer.json()["verification_id"])).json()["status"] == "failed"
+    async with (
+        FaultServer(reply=refused) as first,
+        FaultServer(reply=TWILIO_OK) as second,
+        routed(redis, first.url, second.url) as live,
+    ):
+        answer = await live.start(key="k")
+        assert (answer.status_code, answer.json()["code"]) == (422, "undeliverable")
+        assert second.requests == []
+        assert (await live.fetch(answer.json()["verification_id"])).json()["status"] == "failed"
 
 
 async def test_blocked_reaches_no_second_provider(redis: Server) -> None:
@@ -165,12 +174,15 @@ async def test_a_rule_of_the_route_chooses_by_country(redis: Server) -> None:
 
 
 async def test_a_resend_takes_the_provider_that_was_not_used(redis: Server) -> None:
-    async with FaultServer(reply=SMSPM_OK) as first, FaultServer(reply=TWILIO_OK) as second:
-        async with routed(redis, first.url, second.url) as live:
-            id_ = (await live.start()).json()["id"]
-            live.pass_time(30)
-            deliveries = (await live.resend(id_)).json()["deliveries"]
-            assert [delivery["provider"] for delivery in deliveries] == ["first", "second"]
+    async with (
+        FaultServer(reply=SMSPM_OK) as first,
+        FaultServer(reply=TWILIO_OK) as second,
+        routed(redis, first.url, second.url) as live,
+    ):
+        id_ = (await live.start()).json()["id"]
+        live.pass_time(30)
+        deliveries = (await live.resend(id_)).json()["deliveries"]
+        assert [delivery["provider"] for delivery in deliveries] == ["first", "second"]
 
 
 async def accepts_once(client: faults_http.Connection) -> None:
@@ -195,12 +207,15 @@ async def test_a_failed_resend_leaves_the_verification_pending(redis: Server) ->
 
 
 async def test_a_test_key_reaches_no_provider(redis: Server) -> None:
-    async with FaultServer(reply=SMSPM_OK) as first, FaultServer(reply=TWILIO_OK) as second:
-        async with routed(redis, first.url, second.url) as live:
-            started = await live.post("start", {"to": NUMBER}, headers=bearer("web1"))
-            live.pass_time(30)
-            await live.resend(started.json()["id"])
-            assert (first.requests, second.requests, len(live.inbox)) == ([], [], 2)
+    async with (
+        FaultServer(reply=SMSPM_OK) as first,
+        FaultServer(reply=TWILIO_OK) as second,
+        routed(redis, first.url, second.url) as live,
+    ):
+        started = await live.post("start", {"to": NUMBER}, headers=bearer("web1"))
+        live.pass_time(30)
+        await live.resend(started.json()["id"])
+        assert (first.requests, second.requests, len(live.inbox)) == ([], [], 2)
 
 
 class Receipts:
@@ -230,9 +245,12 @@ class Receipts:
 async def sent(redis: Server, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receipts]:
     if ground.variant:
         naive.install(ground.variant, monkeypatch)
-    async with FaultServer(reply=SMSPM_OK) as first, FaultServer(reply=TWILIO_OK) as second:
-        async with routed(redis, first.url, second.url) as live:
-            yield Receipts(live, (await live.start()).json()["id"], first, second)
+    async with (
+        FaultServer(reply=SMSPM_OK) as first,
+        FaultServer(reply=TWILIO_OK) as second,
+        routed(redis, first.url, second.url) as live,
+    ):
+        yield Receipts(live, (await live.start()).json()["id"], first, second)
 
 
 async def test_a_receipt_shows_on_its_delivery(sent: Receipts) -> None:

@@ -200,7 +200,7 @@ async def test_a_closed_verification_holds_no_hash(web: Lab, started: dict[str, 
 @pytest.mark.parametrize("changes", [NO_BUDGETS])
 @pytest.mark.naive("bound_to_nothing")
 async def test_a_code_never_opens_another_verification(web: Lab, redis: Server) -> None:
-    """Every ordered pair of 16 (2 numbers x 2 apps x 2 purposes x 2 transactions), with the hash carried over."""
+    """Every ordered pair of 16: two numbers, apps, purposes and transactions; the hash is carried over."""
     opened = [await _opened(web, i) for i in range(16)]
     for theirs, ours in itertools.permutations(opened, 2):
         redis.put(ours.codes, redis.get(theirs.codes))

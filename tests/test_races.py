@@ -1,4 +1,4 @@
-"""Races: two server processes on two ports, half of the connections to each, all requests released together."""
+"""Races: two server processes on two ports, half of the connections to each, released together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.lab import bearer, tables
 from tests.served import CODE, served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from tests.conftest import Ground
     from tests.servers import Server

@@ -198,9 +198,15 @@ def test_the_keys_of_a_shard_share_one_tag() -> None:
     id_ = VerificationId.of(5)
     shard = keys.Shard(5)
     made = [
-        shard.verification(id_), shard.codes(id_), shard.details(id_), shard.number("n"), shard.failures("n", "web"),
-        shard.operation("o"), shard.timers, shard.outbox,
-    ]  # fmt: skip
+        shard.verification(id_),
+        shard.codes(id_),
+        shard.details(id_),
+        shard.number("n"),
+        shard.failures("n", "web"),
+        shard.operation("o"),
+        shard.timers,
+        shard.outbox,
+    ]
     assert {key.partition("}")[0] for key in made} == {f"otp:{{{keys.TAGS[5]}"}
     assert len(set(made)) == len(made)
 

@@ -79,7 +79,7 @@ class Chain:
         return tries
 
     async def _try(self, name: str, message: Message, seconds: float) -> Answer:
-        """One provider's answer; the time limit is round the whole try, because bytes can trickle in for ever."""
+        """One provider's answer; the limit is round the whole try, because bytes can trickle in for ever."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._providers[name].send(message)

@@ -75,7 +75,7 @@ class Courier:
             return [INBOX]
         return routing.order(self._routes[app.route], phone.region, used)
 
-    async def deliver(  # noqa: PLR0913 - one message is made of these
+    async def deliver(
         self,
         app: AppSettings,
         id_: VerificationId,
@@ -136,6 +136,6 @@ def verdict(deliveries: Sequence[Delivery], opened: str | None) -> Problem | Non
     if Outcome.UNKNOWN in outcomes:
         return None
     return DeliveryFailed(
-        "No provider took the message. Try again later; the verification's deliveries say what each answered.",
+        "No provider took the message. Try again later; the deliveries say what each answered.",
         verification_id=opened,
     )

@@ -40,7 +40,7 @@ class Answer:
 
     outcome: Outcome
     reason: str = ""
-    """The provider's own code, or our word for what happened to the call: at most 32 of ``[A-Za-z0-9_.:-]``."""
+    """The provider's own code, or our word for what happened: at most 32 of ``[A-Za-z0-9_.:-]``."""
     reference: str = ""
     """The provider's name for the message; empty unless accepted."""
     segments: int | None = None

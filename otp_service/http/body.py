@@ -103,7 +103,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a key stands twice in one object")
     for text in (*found, *found.values()):
-        if isinstance(text, str) and ("\0" in text or not text.isprintable() and _has_surrogate(text)):
+        if isinstance(text, str) and ("\0" in text or (not text.isprintable() and _has_surrogate(text))):
             raise ValueError("a string holds NUL or half a character")
     return found
 

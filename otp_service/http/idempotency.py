@@ -61,7 +61,7 @@ class Idempotency:
         self._store = store
         self._keyring = keyring
 
-    async def once(  # noqa: PLR0913 - what makes a request the same request
+    async def once(
         self, app: str, key: str | None, path: str, body: bytes, run: Callable[[Operation], Awaitable[Answer]]
     ) -> Answer:
         """The verb's answer, or the one that was kept for this key.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import Response
 from fastapi.exceptions import RequestValidationError
@@ -54,10 +54,8 @@ class Problems:
         return Response(encode(body), status, headers, MEDIA_TYPE)
 
     async def _problem(self, request: Request, problem: Exception) -> Response:
-        if not isinstance(problem, Problem):
-            raise AssertionError("unreachable")
-        response = self.render(problem, request.state.request_id)
-        if problem.replayed:
+        response = self.render(cast("Problem", problem), request.state.request_id)
+        if cast("Problem", problem).replayed:
             response.headers["Idempotency-Replayed"] = "true"
         return response
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -11,30 +12,132 @@ from fastapi import APIRouter, Request, Response
 from otp_service import codes, messages
 from otp_service.errors import UnsupportedChannel, VerificationNotFound
 from otp_service.http import body as bodies
-from otp_service.http.auth import Caller, authenticated
+from otp_service.http.auth import authenticated
 from otp_service.http.documents import CheckIn, CheckOut, NothingIn, StartIn, VerificationOut, problems, takes
-from otp_service.http.idempotency import Answer, Idempotency
-from otp_service.http.problems import Problems, encode, rate_limit_headers
+from otp_service.http.idempotency import Answer
+from otp_service.http.problems import encode, rate_limit_headers
 from otp_service.phone import parse
-from otp_service.store.records import Operation
 from otp_service.verification import Channel, Status, Target, Transaction, VerificationId
 from otp_service.verifier import Guess, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from otp_service.http.auth import Caller
     from otp_service.http.body import Body
+    from otp_service.http.idempotency import Idempotency
+    from otp_service.http.problems import Problems
+    from otp_service.store.records import Operation
     from otp_service.verification import Check, Delivery, Verification
     from otp_service.verifier import Verifier
 
     _Model = TypeVar("_Model", bound=Body)
 
 
-def router(verifier: Verifier, idempotency: Idempotency, shown: Problems) -> APIRouter:
-    """The routes under ``/v1/verifications``."""
-    routes = APIRouter(prefix="/v1/verifications", tags=["verifications"])
+class Verifications:
+    """The routes under ``/v1/verifications``.
 
-    async def post(
+    Args:
+        verifier: Does what the verbs ask.
+        idempotency: Does it once.
+        shown: How problems look.
+    """
+
+    def __init__(self, verifier: Verifier, idempotency: Idempotency, shown: Problems) -> None:
+        self._verifier = verifier
+        self._idempotency = idempotency
+        self._shown = shown
+
+    def router(self) -> APIRouter:
+        """Every verb with what it takes and answers."""
+        routes = APIRouter(prefix="/v1/verifications", tags=["verifications"])
+        post = partial(routes.add_api_route, methods=["POST"])
+        post(
+            "/start",
+            self.start,
+            status_code=201,
+            response_model=VerificationOut,
+            operation_id="start",
+            responses=problems(400, 401, 403, 409, 413, 415, 422, 429, 502, 503),
+            openapi_extra=takes(StartIn),
+        )
+        post(
+            "/{verification_id}/resend",
+            self.resend,
+            response_model=VerificationOut,
+            operation_id="resend",
+            responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 502, 503),
+            openapi_extra=takes(NothingIn, required=False),
+        )
+        post(
+            "/{verification_id}/check",
+            self.check,
+            response_model=CheckOut,
+            operation_id="check",
+            responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503),
+            openapi_extra=takes(CheckIn),
+        )
+        post(
+            "/{verification_id}/cancel",
+            self.cancel,
+            response_model=VerificationOut,
+            operation_id="cancel",
+            responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503),
+            openapi_extra=takes(NothingIn, required=False),
+        )
+        routes.add_api_route(
+            "/{verification_id}",
+            self.fetch,
+            response_model=VerificationOut,
+            operation_id="fetch",
+            responses=problems(401, 403, 404, 429, 503),
+        )
+        return routes
+
+    async def start(self, request: Request) -> Response:
+        """Send a code to a number."""
+
+        async def run(caller: Caller, wish: StartIn, operation: Operation) -> Answer:
+            asked = _wish(wish, test=not caller.key.live)
+            return _shown(201, await self._verifier.start(caller.app, asked, operation))
+
+        return await self._once(request, StartIn, run)
+
+    async def resend(self, request: Request, verification_id: str) -> Response:
+        """Send a new code; earlier live codes stay valid."""
+
+        async def run(caller: Caller, _: NothingIn, operation: Operation) -> Answer:
+            return _shown(200, await self._verifier.resend(caller.app, _id(verification_id), operation))
+
+        return await self._once(request, NothingIn, run, optional=True)
+
+    async def check(self, request: Request, verification_id: str) -> Response:
+        """Guess the code; of any number of right guesses exactly one is approved."""
+
+        async def run(caller: Caller, body: CheckIn, operation: Operation) -> Answer:
+            guess = Guess(body.purpose, _said(body), codes.clean(body.code))
+            checked = await self._verifier.check(caller.app, _id(verification_id), guess, operation)
+            return Answer(200, _check(checked), keep=False, replayed=checked.replayed)
+
+        return await self._once(request, CheckIn, run)
+
+    async def cancel(self, request: Request, verification_id: str) -> Response:
+        """Close a pending verification."""
+
+        async def run(caller: Caller, _: NothingIn, operation: Operation) -> Answer:
+            return _shown(200, await self._verifier.cancel(caller.app, _id(verification_id), operation))
+
+        return await self._once(request, NothingIn, run, optional=True)
+
+    async def fetch(self, request: Request, verification_id: str) -> Response:
+        """Read a verification with its deliveries."""
+        caller = authenticated(request.state.caller)
+        caller.require("read", "verify")
+        verification = await self._verifier.fetch(caller.app, _id(verification_id))
+        return self._response(request, _shown(200, verification))
+
+    async def _once(
+        self,
         request: Request,
         model: type[_Model],
         run: Callable[[Caller, _Model, Operation], Awaitable[Answer]],
@@ -46,92 +149,20 @@ def router(verifier: Verifier, idempotency: Idempotency, shown: Problems) -> API
         caller = authenticated(request.state.caller)
         caller.require("verify")
         wish = bodies.parse(request, body, model, optional=optional)
-        key = request.headers.get("idempotency-key")
-        answer = await idempotency.once(
-            caller.app.name, key, request.url.path, body, lambda operation: run(caller, wish, operation)
+        answer = await self._idempotency.once(
+            caller.app.name,
+            request.headers.get("idempotency-key"),
+            request.url.path,
+            body,
+            lambda operation: run(caller, wish, operation),
         )
-        return _response(request, answer, shown)
+        return self._response(request, answer)
 
-    @routes.post(
-        "/start",
-        status_code=201,
-        response_model=VerificationOut,
-        operation_id="start",
-        responses=problems(400, 401, 403, 409, 413, 415, 422, 429, 502, 503),
-        openapi_extra=takes(StartIn),
-    )
-    async def start(request: Request) -> Response:
-        """Send a code to a number."""
-
-        async def run(caller: Caller, wish: StartIn, operation: Operation) -> Answer:
-            verification = await verifier.start(caller.app, _wish(wish, test=not caller.key.live), operation)
-            return _shown(201, verification)
-
-        return await post(request, StartIn, run)
-
-    @routes.post(
-        "/{verification_id}/resend",
-        response_model=VerificationOut,
-        operation_id="resend",
-        responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 502, 503),
-        openapi_extra=takes(NothingIn, required=False),
-    )
-    async def resend(request: Request, verification_id: str) -> Response:
-        """Send a new code; earlier live codes stay valid."""
-
-        async def run(caller: Caller, _: NothingIn, operation: Operation) -> Answer:
-            return _shown(200, await verifier.resend(caller.app, _id(verification_id), operation))
-
-        return await post(request, NothingIn, run, optional=True)
-
-    @routes.post(
-        "/{verification_id}/check",
-        response_model=CheckOut,
-        response_model_exclude_none=True,
-        operation_id="check",
-        responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503),
-        openapi_extra=takes(CheckIn),
-    )
-    async def check(request: Request, verification_id: str) -> Response:
-        """Guess the code; of any number of right guesses exactly one is approved."""
-
-        async def run(caller: Caller, guess: CheckIn, operation: Operation) -> Answer:
-            code = codes.clean(guess.code)
-            checked = await verifier.check(
-                caller.app, _id(verification_id), Guess(guess.purpose, _said(guess), code), operation
-            )
-            return Answer(200, _check(checked), keep=False, replayed=checked.replayed)
-
-        return await post(request, CheckIn, run)
-
-    @routes.post(
-        "/{verification_id}/cancel",
-        response_model=VerificationOut,
-        operation_id="cancel",
-        responses=problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503),
-        openapi_extra=takes(NothingIn, required=False),
-    )
-    async def cancel(request: Request, verification_id: str) -> Response:
-        """Close a pending verification."""
-
-        async def run(caller: Caller, _: NothingIn, operation: Operation) -> Answer:
-            return _shown(200, await verifier.cancel(caller.app, _id(verification_id), operation))
-
-        return await post(request, NothingIn, run, optional=True)
-
-    @routes.get(
-        "/{verification_id}",
-        response_model=VerificationOut,
-        operation_id="fetch",
-        responses=problems(401, 403, 404, 429, 503),
-    )
-    async def fetch(request: Request, verification_id: str) -> Response:
-        """Read a verification with its deliveries."""
-        caller = authenticated(request.state.caller)
-        caller.require("read", "verify")
-        return _response(request, _shown(200, await verifier.fetch(caller.app, _id(verification_id))), shown)
-
-    return routes
+    def _response(self, request: Request, answer: Answer) -> Response:
+        headers = answer.headers | ({"Idempotency-Replayed": "true"} if answer.replayed else {})
+        if "code" in answer.body:  # a problem that was kept
+            return self._shown.answer(answer.status, answer.body, request.state.request_id, headers)
+        return Response(encode(answer.body), answer.status, headers, "application/json")
 
 
 def _id(text: str) -> VerificationId:
@@ -163,13 +194,6 @@ def _said(guess: CheckIn) -> Transaction | None:
     if said is None:
         return None
     return Transaction(*(unicodedata.normalize("NFC", text) for text in (said.payee, said.amount)))
-
-
-def _response(request: Request, answer: Answer, shown: Problems) -> Response:
-    headers = answer.headers | ({"Idempotency-Replayed": "true"} if answer.replayed else {})
-    if "code" in answer.body:  # a problem that was kept
-        return shown.answer(answer.status, answer.body, request.state.request_id, headers)
-    return Response(encode(answer.body), answer.status, headers, "application/json")
 
 
 def _shown(status: int, verification: Verification) -> Answer:

@@ -39,7 +39,7 @@ class Script:
     def load(cls, verb: str) -> Script:
         """The script of a verb behind what all scripts share."""
         room = files("otp_service.store") / "lua"
-        parts = ["_prelude", "_budgets", verb] if verb in {"open", "resend"} else ["_prelude", verb]
+        parts = ["_prelude", "_budgets", verb]
         return cls.of("\n".join((room / f"{part}.lua").read_text() for part in parts))
 
     @classmethod
@@ -49,8 +49,20 @@ class Script:
 
 
 VERBS: Final = (
-    "attempt", "boot", "cancel", "claim", "done", "due", "fetch", "keep", "open", "receive", "record", "resend", "settle",
-)  # fmt: skip
+    "attempt",
+    "boot",
+    "cancel",
+    "claim",
+    "done",
+    "due",
+    "fetch",
+    "keep",
+    "open",
+    "receive",
+    "record",
+    "resend",
+    "settle",
+)
 
 
 class Scripts:
@@ -95,14 +107,15 @@ class Scripts:
         self.calls += 1
         try:
             async with asyncio.timeout(BUDGET_MS / 1000), self._places:
-                tail = [self._skew(), self._not_after(), json.dumps(arguments, separators=(",", ":")), *blobs]
+                named = json.dumps(arguments, separators=(",", ":"))
+                words = [*keys, self._skew(), self._not_after(), named, *blobs]
                 try:
-                    answer = await self._call(script, [*keys, *tail], len(keys))
+                    answer = await self._call(script, words, len(keys))
                 except (RedisConnectionError, RedisTimeoutError):
-                    answer = await self._call(script, [*keys, *tail], len(keys))
+                    answer = await self._call(script, words, len(keys))
         except (RedisError, OSError, TimeoutError) as fault:
             raise StoreUnavailable(
-                "Redis did not answer in time, so nothing was decided. Try again with the same Idempotency-Key.",
+                "Redis did not answer in time. Try again, with the same Idempotency-Key.",
                 retry_after=1,
             ) from fault
         self._offset = answer[0] - self._monotonic() * 1000
@@ -119,7 +132,7 @@ class Scripts:
             return await self._client.eval(script.body, keys, *arguments)  # type: ignore[no-any-return]
 
     def _not_after(self) -> int:
-        """The moment, on the clock of Redis, when this call's time is over; the first call, at boot, has none."""
+        """When, on the clock of Redis, this call's time is over; the first call, at boot, has none."""
         if self._offset is None:
             return _NEVER
         return int(self._monotonic() * 1000 + self._offset + BUDGET_MS)

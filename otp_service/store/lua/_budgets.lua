@@ -41,6 +41,9 @@ local function weigh(key)
 end
 
 local function spend(key)
+  if #a.budgets == 0 then
+    return
+  end
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now - a.memory)
   for _, row in ipairs(a.budgets) do
     if row.spends then
