@@ -103,11 +103,11 @@ class Target:
         paid = self.transaction
         values = [
             self.to,
+            self.test or None,
             self.locale,
             self.autofill,
             [paid.payee, paid.amount] if paid else None,
             dict(self.metadata) or None,
-            self.test or None,
         ]
         while values[-1] is None:
             values.pop()
@@ -117,7 +117,7 @@ class Target:
     def unpack(cls, data: bytes) -> Target:
         """The inverse of ``pack``."""
         values = json.loads(data)
-        to, locale, autofill, paid, metadata, test = values + [None] * (6 - len(values))
+        to, test, locale, autofill, paid, metadata = values + [None] * (6 - len(values))
         return cls(to, locale, autofill, Transaction(*paid) if paid else None, metadata or {}, bool(test))
 
 
