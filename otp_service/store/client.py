@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
@@ -28,7 +28,8 @@ def connect(url: str) -> RedisClient:
 
     Args:
         url: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://host,host/name`` or
-            ``redis+cluster://host,host``; the last two with ``rediss`` as well.
+            ``redis+cluster://host,host``; the last two with ``rediss`` as well. A private authority is named by
+            ``?ssl_ca_certs=/path``.
     """
     # redis-py 8 retries every command up to ten times; a script that counts must be run by us, once or twice.
     options: dict[str, Any] = {
@@ -51,25 +52,22 @@ def _cluster(parts: SplitResult, options: dict[str, Any]) -> RedisClient:
     return RedisCluster(
         startup_nodes=nodes,
         max_connections=CONNECTIONS + 8,
-        ssl=parts.scheme.startswith("rediss"),
-        **_credentials(parts),
+        **_security(parts),
         **options,
     )
 
 
 def _sentinel(parts: SplitResult, options: dict[str, Any]) -> RedisClient:
     name, _, database = parts.path.strip("/").partition("/")
-    secure = parts.scheme.startswith("rediss")
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        _hosts(parts, 26379), sentinel_kwargs=options | ({"ssl": True} if secure else {})
-    )
+    security = _security(parts)
+    tls = {key: value for key, value in security.items() if key.startswith("ssl")}
+    sentinel = Sentinel(_hosts(parts, 26379), sentinel_kwargs=options | tls)  # type: ignore[no-untyped-call]
     return sentinel.master_for(  # type: ignore[no-any-return]
         name,
         connection_pool_class=SentinelConnectionPool,
         max_connections=CONNECTIONS + 8,
         db=int(database or 0),
-        ssl=secure,
-        **_credentials(parts),
+        **security,
         **options,
     )
 
@@ -84,7 +82,10 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
     return found.hostname or "127.0.0.1", found.port or default_port
 
 
-def _credentials(parts: SplitResult) -> dict[str, Any]:
-    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
-    found = {"username": unquote(user), "password": unquote(password) if colon else ""}
+def _security(parts: SplitResult) -> dict[str, Any]:
+    """User, password and TLS, as keyword arguments of redis-py."""
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    found: dict[str, Any] = {"username": unquote(user), "password": unquote(password)}
+    if parts.scheme.startswith("rediss"):
+        found |= {"ssl": True, "ssl_ca_certs": dict(parse_qsl(parts.query)).get("ssl_ca_certs")}
     return {name: value for name, value in found.items() if value}
