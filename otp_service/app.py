@@ -18,12 +18,13 @@ from otp_service.delivery.chain import Chain
 from otp_service.delivery.courier import INBOX, Courier
 from otp_service.delivery.receipts import ReceiptUrls
 from otp_service.delivery.transport import Transport
-from otp_service.http import health, receipts, verifications
+from otp_service.http import health, receipts
 from otp_service.http.auth import Keys
 from otp_service.http.documents import SCHEMAS
 from otp_service.http.edge import Edge
 from otp_service.http.idempotency import Idempotency
 from otp_service.http.problems import Problems
+from otp_service.http.verifications import Verifications
 from otp_service.keyring import Keyring
 from otp_service.messages import Templates
 from otp_service.proof import Signer
@@ -61,27 +62,52 @@ class Seams:
     listener: Listener = events.log
 
 
-@dataclass(slots=True)
+@dataclass(kw_only=True, slots=True)
 class Service:
-    """The parts of a running service."""
+    """The parts of a service; all of it but its HTTP face."""
 
     settings: Settings
+    keyring: Keyring = field(repr=False)
     client: RedisClient = field(repr=False)
     scripts: Scripts = field(repr=False)
     store: Store = field(repr=False)
+    pool: HashPool = field(repr=False)
+    transport: Transport = field(repr=False)
+    providers: Mapping[str, Provider] = field(repr=False)
+    urls: ReceiptUrls = field(repr=False)
+    signer: Signer = field(repr=False)
     verifier: Verifier = field(repr=False)
     worker: Worker = field(repr=False)
-    providers: Mapping[str, Provider] = field(repr=False)
     draining: bool = False
 
+    @asynccontextmanager
+    async def running(self, *, work: bool) -> AsyncIterator[None]:
+        """Look at Redis first, and close everything at the end.
 
-def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = True) -> FastAPI:
-    """The service as an ASGI application.
+        Args:
+            work: Whether to run the worker meanwhile.
+
+        Raises:
+            SettingsError: This is not the Redis that was meant, or not one that keeps things.
+            StoreUnavailable: Redis does not answer.
+        """
+        async with AsyncExitStack() as closing:
+            closing.callback(self.pool.close)
+            closing.push_async_callback(self.transport.aclose)
+            closing.push_async_callback(self.client.aclose)
+            await boot.check(self.store, self.client, self.settings, self.keyring.fingerprint())
+            if work:
+                working = asyncio.create_task(self.worker.run())
+                closing.push_async_callback(_cancel, working)
+            yield
+
+
+def build(settings: Settings, seams: Seams | None = None) -> Service:
+    """Make every part, once.
 
     Args:
         settings: All that ``require_serving`` asks for.
         seams: For tests and the demo.
-        work: Whether to run the worker in this process too.
 
     Raises:
         SettingsError: A provider's section has faults.
@@ -117,19 +143,38 @@ def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = T
             random=seams.random,
         )
     )
-    worker = Worker(store, verifier, settings.apps)
-    service = Service(settings, client, scripts, store, verifier, worker, made)
+    return Service(
+        settings=settings,
+        keyring=keyring,
+        client=client,
+        scripts=scripts,
+        store=store,
+        pool=pool,
+        transport=transport,
+        providers=made,
+        urls=urls,
+        signer=signer,
+        verifier=verifier,
+        worker=Worker(store, verifier, settings.apps),
+    )
+
+
+def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = True) -> FastAPI:
+    """The service as an ASGI application.
+
+    Args:
+        settings: All that ``require_serving`` asks for.
+        seams: For tests and the demo.
+        work: Whether to run the worker in this process too.
+
+    Raises:
+        SettingsError: A provider's section has faults.
+    """
+    service = build(settings, seams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as closing:
-            closing.callback(pool.close)
-            closing.push_async_callback(transport.aclose)
-            closing.push_async_callback(client.aclose)
-            await boot.check(store, client, settings, keyring.fingerprint())
-            if work:
-                working = asyncio.create_task(worker.run())
-                closing.push_async_callback(_cancel, working)
+        async with service.running(work=work):
             yield
 
     app = FastAPI(
@@ -139,12 +184,17 @@ def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = T
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would be built from the Host header
     )
     problems = Problems(settings.public_url)
     problems.install(app)
-    app.include_router(verifications.router(verifier, Idempotency(store, keyring), problems))
-    app.include_router(receipts.router(verifier, made, urls, worker.wake))
-    app.include_router(health.router(store, signer, lambda: service.draining))
+    app.include_router(
+        Verifications(service.verifier, Idempotency(service.store, service.keyring), problems).router()
+    )
+    app.include_router(
+        receipts.router(service.verifier, service.providers, service.urls, service.worker.wake)
+    )
+    app.include_router(health.router(service.store, service.signer, lambda: service.draining))
     app.add_middleware(
         Edge,
         keys=Keys(settings.apps.values()),

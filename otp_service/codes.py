@@ -12,21 +12,19 @@ import secrets
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from argon2.low_level import Type, hash_secret_raw
 
 from otp_service.errors import InvalidCodeFormat, Overloaded
+from otp_service.verification import HASH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otp_service.keyring import Keyring
     from otp_service.verification import Transaction, VerificationId
-
-HASH_BYTES: Final = 16
-"""128 bits tell every code of ten characters apart, and two live hashes stay small in Redis."""
 
 MIN_LENGTH: Final = 4
 MAX_LENGTH: Final = 10
@@ -151,7 +149,7 @@ class Binding:
 
     app: str
     id: VerificationId
-    number: str
+    number: str = field(repr=False)
     purpose: str
     transaction: Transaction | None
 

@@ -21,6 +21,7 @@ Problem
 ├── InternalError               500
 ├── DeliveryFailed              502
 ├── StoreUnavailable            503  fails closed
+│   └── UnknownKey
 └── Overloaded                  503  nothing was counted
 """
 
@@ -207,6 +208,19 @@ class StoreUnavailable(Problem):
     """Redis did not answer in time, so nothing was decided and nothing was sent."""
 
     status, code, title = 503, "store_unavailable", "Store unavailable"
+
+
+class UnknownKey(StoreUnavailable):
+    """Something in Redis was made with a key of the ring that this process does not have.
+
+    It is 503 and never a wrong code: another process, or the next roll-out, has the key.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This was made with a key that is not in the key ring here. Roll out the whole ring.",
+            retry_after=5,
+        )
 
 
 class Overloaded(Problem):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -40,7 +41,7 @@ class Tried:
             delivery.outcome.value,
             delivery.reason,
             answer.reference,
-            _masked(answer.text, number),
+            _masked(answer.text),
             delivery.latency_ms,
         )
 
@@ -102,6 +103,8 @@ class Unrecorded:
 Event: TypeAlias = Tried | Started | Checked | Canceled | Received | NumberClosed | Unrecorded
 Listener: TypeAlias = "Callable[[Event], None]"
 
+_DIGITS = re.compile(r"\+?\d(?:[\s.()-]{0,2}\d){3,}")
+_LONGEST = 200
 _ALARMS = (NumberClosed, Unrecorded)
 
 
@@ -112,6 +115,6 @@ def log(event: Event) -> None:
     logging.getLogger("otp_service").log(level, "%s %s", type(event).__name__, fields)
 
 
-def _masked(text: str, number: str) -> str:
-    digits = number.lstrip("+")
-    return text.replace(number, mask(number)).replace(digits, mask(number)) if text else text
+def _masked(text: str) -> str:
+    """A provider's own words less every run of digits: they may repeat the number, or the whole message."""
+    return _DIGITS.sub("***", text)[:_LONGEST]

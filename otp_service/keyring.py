@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from otp_service.errors import UnknownKey
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -21,10 +23,6 @@ _Key = TypeVar("_Key")
 
 NONCE_BYTES = 12
 """NIST SP 800-38D, 8.2: 96 bits; random, since a key seals far fewer than 2^32 times in its life."""
-
-
-class UnknownKeyError(LookupError):
-    """A key id that is not in the ring: another process signs with a key that this one was not given."""
 
 
 def keyed_digest(key: bytes, *parts: bytes | str) -> bytes:
@@ -79,7 +77,7 @@ class Keyring:
         """32 bytes under a ring key: what Argon2 then hashes.
 
         Raises:
-            UnknownKeyError: The ring has no such key.
+            UnknownKey: The ring has no such key.
         """
         return keyed_digest(self._find(self._code_keys, key_id), *parts)
 
@@ -92,7 +90,7 @@ class Keyring:
         """The inverse of ``seal``.
 
         Raises:
-            UnknownKeyError: The ring has no such key.
+            UnknownKey: The ring has no such key.
             cryptography.exceptions.InvalidTag: Altered, or bound to something else.
         """
         nonce, data = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
@@ -103,4 +101,4 @@ class Keyring:
         try:
             return keys[key_id]
         except KeyError:
-            raise UnknownKeyError(key_id) from None
+            raise UnknownKey from None

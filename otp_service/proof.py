@@ -38,6 +38,8 @@ class Signer:
         purpose: str,
         approved_at: int,
         transaction: Transaction | None,
+        *,
+        test: bool = False,
     ) -> str:
         """Sign the proof of an approval; the same approval gives the same proof.
 
@@ -48,6 +50,7 @@ class Signer:
             purpose: What the verification was started for.
             approved_at: Whole seconds since the epoch.
             transaction: Payee and amount that the person saw, if any.
+            test: Whether a test key asked for it; the proof then says ``"test": true`` and proves nothing.
         """
         claims: dict[str, Any] = {
             "iss": self._issuer,
@@ -61,6 +64,8 @@ class Signer:
         }
         if transaction:
             claims["transaction"] = {"payee": transaction.payee, "amount": transaction.amount}
+        if test:
+            claims["test"] = True
         return jwt.encode(claims, self._keys[self._kid], algorithm="EdDSA", headers={"kid": self._kid})
 
     def jwks(self) -> dict[str, Any]:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 SHARDS = 64
 """Shards that an id can name: its first six bits."""
 
+HASH_BYTES = 16
+"""Of a code's hash: 128 bits tell all codes apart, and two live ones stay small in Redis."""
+
 _PREFIX = "vrf_"
+_ID_BYTES = 16
 
 
 class Status(StrEnum):
@@ -62,7 +66,7 @@ class VerificationId:
         except (ValueError, binascii.Error):
             return None
         found = cls(raw)
-        return found if str(found) == text else None
+        return found if len(raw) == _ID_BYTES and str(found) == text else None
 
     @property
     def shard(self) -> int:
@@ -214,5 +218,5 @@ class Check:
     status: Status
     approved: bool
     checks_left: int
-    proof: str | None = None
+    proof: str | None = field(default=None, repr=False)
     replayed: bool = False

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from otp_service import codes, events
 from otp_service.codes import Binding
 from otp_service.delivery.courier import verdict
-from otp_service.errors import InvalidCodeFormat, StoreUnavailable, VerificationClosed
+from otp_service.errors import InvalidCodeFormat, StoreUnavailable, UnknownKey, VerificationClosed
 from otp_service.guard import admission, budgets
-from otp_service.keyring import UnknownKeyError, name
+from otp_service.keyring import name
 from otp_service.phone import parse
 from otp_service.store.keys import Events
 from otp_service.store.records import STATUSES, Opening, Operation, Record
@@ -48,7 +48,7 @@ class Wish:
     phone: Phone
     purpose: str
     target: Target
-    session: str | None = None
+    session: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,15 @@ class Guess:
     purpose: str
     transaction: Transaction | None
     code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A code that was counted as sent and waits to be: in clear in this process alone."""
+
+    code: str = field(repr=False)
+    hash: bytes = field(repr=False)
+    limit: RateLimit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +131,11 @@ class Verifier:
         rows = budgets.of_start(app, self._installation_sends, send_events)
         opened = await self._store.open(place, operation, opening, rows, self._courier.lease_ms(app))
         if isinstance(opened, Record):
-            return _answered(app, place.id, opened, wish.target)
+            return _answered(app, place.id, opened, wish.target, send=1, starting=True)
         self._tell(events.Started(app.name, str(place.id), wish.purpose, wish.phone.region))
         record = Record.opened(app, opening, opened)
-        return await self._send(
-            place, operation, record, wish.phone, wish.target, code, limit=opened.limit, starting=True
-        )
+        fresh = Fresh(code, hashed, opened.limit)
+        return await self._send(place, operation, record, wish.phone, wish.target, fresh, starting=True)
 
     async def resend(self, app: AppSettings, id_: VerificationId, operation: Operation) -> Verification:
         """Send a new code; earlier live codes stay valid.
@@ -137,19 +145,19 @@ class Verifier:
             Throttled: The cool-down, its own sends or the number's budgets say not yet.
         """
         record = await self._store.fetch(Place(app, id_))
-        if record.status is not Status.PENDING:
+        if record.status is not Status.PENDING and not operation.keyed:  # else it may have sent before
             raise VerificationClosed(
                 "The verification is over. Start a new one.", verification_status=record.status
             )
         return await self._resend(app, id_, record, operation)
 
-    async def send_again(self, app: AppSettings, failed: Try) -> None:
-        """Send through the next provider, because a receipt said that this try failed."""
-        record = await self._store.fetch(Place(app, failed.id))
+    async def send_again(self, app: AppSettings, id_: VerificationId, failed: int) -> None:
+        """Send through the next provider, because receipts say that every message of a send has failed."""
+        record = await self._store.fetch(Place(app, id_))
         if record.status is Status.PENDING:
-            digest = name(self._keyring.index("send again", failed.name))
+            digest = name(self._keyring.index("send again", id_.raw, str(failed)))
             operation = Operation(digest, digest, name(self._random(16)), since=0)
-            await self._resend(app, failed.id, record, operation, after=failed)
+            await self._resend(app, id_, record, operation, after=failed)
 
     async def check(self, app: AppSettings, id_: VerificationId, guess: Guess, operation: Operation) -> Check:
         """Count one guess, then compare it; of any number of right ones, one is approved.
@@ -164,19 +172,19 @@ class Verifier:
             if counted == "length":
                 raise _another_length()
             if counted == "unkeyed":
-                raise _unkeyed()
-            number = self._unseal(place, counted.key_id, counted.sealed).to
+                raise UnknownKey
+            target = self._unseal(place, counted.key_id, counted.sealed)
             if counted.settled:
-                return self._checked(place, counted.settled, number, guess, replayed=True)
-            binding = Binding(app.name, id_, number, guess.purpose, guess.transaction)
+                return self._checked(place, counted.settled, target, guess, replayed=True)
+            binding = Binding(app.name, id_, target.to, guess.purpose, guess.transaction)
             hashed = await self._hash(ticket, binding, counted.key_id, guess.code)
-        place = self._place(app, id_, number)
+        place = self._place(app, id_, target.to)
         right = codes.match(hashed, counted.live)
         settled = await self._store.settle(place, operation, counted.ordinal, matched=right)
         self._tell(events.Checked(app.name, str(id_), settled.outcome))
         if settled.alarm:
             self._tell(events.NumberClosed(app.name, str(id_)))
-        return self._checked(place, settled, number, guess)
+        return self._checked(place, settled, target, guess)
 
     async def cancel(self, app: AppSettings, id_: VerificationId, operation: Operation) -> Verification:
         """Close a pending verification.
@@ -186,9 +194,10 @@ class Verifier:
         """
         record = await self._store.fetch(Place(app, id_))
         target = self._unseal(Place(app, id_), record.key_id, record.sealed)
-        record = await self._store.cancel(self._place(app, id_, target.to), operation)
-        self._tell(events.Canceled(app.name, str(id_)))
-        return record.view(app, id_, target)
+        record, replayed = await self._store.cancel(self._place(app, id_, target.to), operation)
+        if not replayed:
+            self._tell(events.Canceled(app.name, str(id_)))
+        return replace(record.view(app, id_, target), replayed=replayed)
 
     async def fetch(self, app: AppSettings, id_: VerificationId) -> Verification:
         """Read a verification with its deliveries."""
@@ -216,9 +225,9 @@ class Verifier:
         id_: VerificationId,
         record: Record,
         operation: Operation,
-        after: Try | None = None,
+        after: int | None = None,
     ) -> Verification:
-        """Count another send and make it; after a try that failed, only through a provider not used yet."""
+        """Count another send and make it; after a send that failed, only through a provider not used yet."""
         target = self._unseal(Place(app, id_), record.key_id, record.sealed)
         phone = parse(target.to)
         order = self._courier.order(app, phone, target, record.used)
@@ -234,41 +243,43 @@ class Verifier:
             Opening(record.purpose, record.key_id, record.length, hashed, b""),
             rows,
             self._courier.lease_ms(app),
-            after.send if after else None,
+            after,
         )
         if sent is None:
             return record.view(app, id_, target)
+        if sent.made_before:
+            return _answered(app, id_, record, target, send=sent.number)
         record = record.sent_again(app, sent.number)
-        return await self._send(place, operation, record, phone, target, code, order, limit=sent.limit)
+        fresh = Fresh(code, hashed, sent.limit)
+        return await self._send(place, operation, record, phone, target, fresh, order)
 
-    async def _send(  # noqa: PLR0913 - one send, with all that its answer is made of
+    async def _send(
         self,
         place: Place,
         operation: Operation,
         record: Record,
         phone: Phone,
         target: Target,
-        code: str,
+        fresh: Fresh,
         order: Sequence[str] | None = None,
         *,
-        limit: RateLimit | None,
         starting: bool = False,
     ) -> Verification:
         """Make a counted send, write down what the providers answered, and say what it means."""
         app, id_ = place.app, place.id
         order = order or self._courier.order(app, phone, target, record.used)
-        deliveries = await self._courier.deliver(app, id_, record, phone, target, code, order)
+        deliveries = await self._courier.deliver(app, id_, record, phone, target, fresh.code, order)
         problem = verdict(deliveries, str(id_) if starting else None)
         record = record.delivered(deliveries)
         try:
             record = await self._store.record(
-                place, operation, record, deliveries, failed=starting and problem is not None
+                place, operation, record, deliveries, fresh.hash, failed=starting and problem is not None
             )
         except StoreUnavailable:  # what went out went out: the caller must hear that
             self._tell(events.Unrecorded(app.name, str(id_)))
         if problem:
             raise problem
-        return record.view(app, id_, target, limit)
+        return record.view(app, id_, target, fresh.limit)
 
     async def _new_code(self, binding: Binding, key_id: str, length: int) -> tuple[str, bytes]:
         with self._pool.ticket() as ticket:
@@ -276,11 +287,7 @@ class Verifier:
             return code, await self._hash(ticket, binding, key_id, code)
 
     async def _hash(self, ticket: Ticket, binding: Binding, key_id: str, code: str) -> bytes:
-        try:
-            digest = binding.digest(self._keyring, key_id, code)
-        except UnknownKeyError:
-            raise _unkeyed() from None
-        return await ticket.hash(digest, binding.salt)
+        return await ticket.hash(binding.digest(self._keyring, key_id, code), binding.salt)
 
     def _new_place(self, app: AppSettings, wish: Wish, operation: Operation) -> tuple[Place, Events]:
         """Where a new verification goes: the number names the shard, an Idempotency-Key the rest."""
@@ -302,29 +309,40 @@ class Verifier:
         return self._keyring.seal(key_id, target.pack(), place.app.name, str(place.id))
 
     def _unseal(self, place: Place, key_id: str, sealed: bytes) -> Target:
-        try:
-            return Target.unpack(self._keyring.unseal(key_id, sealed, place.app.name, str(place.id)))
-        except UnknownKeyError:
-            raise _unkeyed() from None
+        return Target.unpack(self._keyring.unseal(key_id, sealed, place.app.name, str(place.id)))
 
     def _checked(
-        self, place: Place, settled: Settled, number: str, guess: Guess, *, replayed: bool = False
+        self, place: Place, settled: Settled, target: Target, guess: Guess, *, replayed: bool = False
     ) -> Check:
         approved = settled.outcome == "approved"
         proof = None
         if approved:
             moment = settled.approved_ms // 1000
             proof = self._signer.sign(
-                place.app.name, number, str(place.id), guess.purpose, moment, guess.transaction
+                place.app.name,
+                target.to,
+                str(place.id),
+                guess.purpose,
+                moment,
+                guess.transaction,
+                test=target.test,
             )
         left = max(0, place.app.max_checks - settled.ordinal)
         return Check(place.id, STATUSES[settled.status], approved, left, proof, replayed)
 
 
-def _answered(app: AppSettings, id_: VerificationId, record: Record, target: Target) -> Verification:
-    """What a start that was recorded before came to."""
-    problem = verdict(list(record.deliveries.values()), str(id_))
-    if problem and record.status is Status.FAILED:
+def _answered(
+    app: AppSettings,
+    id_: VerificationId,
+    record: Record,
+    target: Target,
+    *,
+    send: int,
+    starting: bool = False,
+) -> Verification:
+    """What a send that was recorded before came to; its answer was not kept."""
+    made = [delivery for (number, _), delivery in record.deliveries.items() if number == send]
+    if problem := verdict(made, str(id_) if starting else None):
         problem.replayed = True
         raise problem
     return replace(record.view(app, id_, target), replayed=True)
@@ -334,11 +352,4 @@ def _another_length() -> InvalidCodeFormat:
     return InvalidCodeFormat(
         "The code of this verification has another length, so no check was spent.",
         errors=({"pointer": "/code", "detail": "has another length than the code that was sent"},),
-    )
-
-
-def _unkeyed() -> StoreUnavailable:
-    return StoreUnavailable(
-        "This verification was made with a key that this process does not have. Roll out the key ring.",
-        retry_after=5,
     )

@@ -7,8 +7,8 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from otp_service.errors import Problem, StoreUnavailable
-from otp_service.verification import SHARDS, Try, VerificationId
+from otp_service.errors import IdempotencyInProgress, Overloaded, Problem, StoreUnavailable
+from otp_service.verification import SHARDS, VerificationId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +50,12 @@ class Worker:
         """Work until canceled."""
         while True:
             self._woken.clear()
-            with suppress(StoreUnavailable):
+            try:
                 await self.work()
+            except StoreUnavailable:
+                pass  # the next look may find it
+            except Exception:  # one timer that cannot be done must not stop the rest for good
+                logging.getLogger("otp_service").exception("the worker goes on after this")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._poll_seconds)
 
@@ -63,13 +67,12 @@ class Worker:
         )
 
     async def _send_again(self, shard: int, timer: str) -> None:
-        id_, attempt, app = timer.split(":")
-        send, _, number = attempt.partition(".")
+        id_, send, app = timer.split(":")
         found = VerificationId.parse(id_)
         try:
             if found and app in self._apps:
-                await self._verifier.send_again(self._apps[app], Try(found, int(send), int(number)))
-        except StoreUnavailable:
+                await self._verifier.send_again(self._apps[app], found, int(send))
+        except (StoreUnavailable, Overloaded, IdempotencyInProgress):
             return  # the lease gives it back
         except Problem as problem:
             logging.getLogger("otp_service").info("no second send verification=%s code=%s", id_, problem.code)

@@ -113,14 +113,19 @@ class Lab:
 
 @asynccontextmanager
 async def lab(
-    redis_url: str, *, seams: dict[str, Any] | None = None, key: str = "web1", **changes: Any
+    redis_url: str,
+    *,
+    seams: dict[str, Any] | None = None,
+    key: str = "web1",
+    work: bool = False,
+    **changes: Any,
 ) -> AsyncIterator[Lab]:
     """A service in this process, spoken to over ASGI."""
     moved: list[int] = [0]
     told: list[Event] = []
     settings = Settings.model_validate(tables(redis_url, **changes))
     hands = {"skew": lambda: moved[0], "listener": told.append} | (seams or {})
-    app = create_app(settings, seams=Seams(**hands), work=False)
+    app = create_app(settings, seams=Seams(**hands), work=work)
     caller = bearer(key, "live" if key == "live1" else "test")
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (

@@ -11,8 +11,8 @@ from cryptography.exceptions import InvalidTag
 
 from otp_service import codes
 from otp_service.codes import PROFILES, Binding, HashPool, Profile, clean, draw, match
-from otp_service.errors import InvalidCodeFormat, Overloaded
-from otp_service.keyring import Keyring, UnknownKeyError
+from otp_service.errors import InvalidCodeFormat, Overloaded, UnknownKey
+from otp_service.keyring import Keyring
 from otp_service.verification import Transaction, VerificationId
 from tests import naive
 
@@ -111,7 +111,7 @@ def test_no_two_lists_of_parts_read_alike() -> None:
 
 def test_the_key_is_part_of_the_digest_and_an_unknown_one_is_said() -> None:
     assert binding().digest(KEYRING, "k1", "123456") != binding().digest(KEYRING, "k2", "123456")
-    with pytest.raises(UnknownKeyError):
+    with pytest.raises(UnknownKey):
         binding().digest(KEYRING, "k3", "123456")
 
 

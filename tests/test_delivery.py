@@ -12,6 +12,7 @@ import pytest
 
 from otp_service.delivery.receipts import ReceiptUrls
 from otp_service.keyring import Keyring
+from otp_service.settings import Window
 from otp_service.verification import Try, VerificationId
 from tests import faults_http, naive
 from tests.faults_http import FaultServer, Reply, closed_port
@@ -380,6 +381,63 @@ async def test_failed_receipts_cause_two_sends_at_most(redis: Server) -> None:
                 await live.http.post(path, json={"status": "undelivered"}, headers={"Authorization": ""})
                 await live.service.worker.work()
             assert len(server.requests) == 3
+
+
+async def test_the_worker_of_the_process_sends_by_itself(redis: Server) -> None:
+    async with (
+        FaultServer(reply=SMSPM_OK) as first,
+        FaultServer(reply=TWILIO_OK) as second,
+        routed(redis, first.url, second.url, work=True) as live,
+    ):
+        await live.start()
+        path = urlsplit(json.loads(first.requests[0].body)["report"]).path
+        await live.http.post(path, json={"status": "undelivered"}, headers={"Authorization": ""})
+        await asyncio.wait_for(second.asked.wait(), 5)
+
+
+async def test_no_other_provider_no_second_send(redis: Server) -> None:
+    async with FaultServer(reply=SMSPM_OK) as only:
+        options = {"providers": {"only": smspm(only.url)}, "routes": {"default": {"providers": ["only"]}}}
+        async with lab(redis.url, key="live1", **options) as live:
+            sent = Receipts(live, (await live.start()).json()["id"], only, only)
+            await sent.report("undelivered")
+            assert (len(only.requests), await sent.shown()) == (1, ["failed"])
+
+
+async def test_approved_before_the_worker_came_nothing_is_sent(sent: Receipts) -> None:
+    await sent.live.http.post(sent.path, json={"status": "undelivered"}, headers={"Authorization": ""})
+    await sent.live.check(sent.id, code_in(said(sent.first)))
+    await sent.live.service.worker.work()
+    assert sent.second.requests == []
+
+
+async def test_asked_again_before_the_worker_came_one_message_is_enough(redis: Server) -> None:
+    async with FaultServer(reply=SMSPM_OK) as server:
+        providers = {name: smspm(server.url) for name in ("p1", "p2", "p3")}
+        async with lab(
+            redis.url, key="live1", providers=providers, routes={"default": {"providers": ["p1", "p2", "p3"]}}
+        ) as live:
+            sent = Receipts(live, (await live.start()).json()["id"], server, server)
+            live.pass_time(30)
+            await live.http.post(sent.path, json={"status": "undelivered"}, headers={"Authorization": ""})
+            await live.resend(sent.id)
+            await live.service.worker.work()
+            assert len(server.requests) == 2
+
+
+async def test_a_second_send_stays_within_the_numbers_budget(redis: Server) -> None:
+    async with FaultServer(reply=SMSPM_OK) as server:
+        providers = {name: smspm(server.url) for name in ("p1", "p2")}
+        async with lab(
+            redis.url,
+            key="live1",
+            providers=providers,
+            routes={"default": {"providers": ["p1", "p2"]}},
+            apps={"web": {"limits": {"sends_per_number": [Window(1, 3600)]}}},
+        ) as live:
+            sent = Receipts(live, (await live.start()).json()["id"], server, server)
+            await sent.report("undelivered")
+            assert len(server.requests) == 1
 
 
 async def test_two_workers_send_once_for_one_failure(sent: Receipts) -> None:

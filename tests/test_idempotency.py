@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from otp_service.errors import StoreUnavailable
 from tests.lab import NUMBER, Lab, bearer, idempotent, other_code
 
 if TYPE_CHECKING:
@@ -141,6 +142,39 @@ async def test_a_502_is_kept_with_the_id_of_its_verification(live: Lab) -> None:
     assert first.json()["verification_id"] == second.json()["verification_id"]
     assert second.headers["Idempotency-Replayed"] == "true"
     assert (await live.fetch(first.json()["verification_id"])).json()["status"] == "failed"
+
+
+def forgetful(lab_: Lab) -> None:
+    """The process dies before the answer is kept."""
+
+    async def keep(*_: Any) -> None:
+        raise StoreUnavailable("gone", retry_after=1)
+
+    lab_.service.store.keep = keep  # type: ignore[method-assign]
+
+
+async def test_a_start_whose_answer_was_not_kept_is_not_sent_again(web: Lab) -> None:
+    forgetful(web)
+    first, second = await web.start(key="k"), await web.start(key="k")
+    assert (second.status_code, second.json()) == (201, first.json())
+    assert (second.headers["Idempotency-Replayed"], len(web.inbox)) == ("true", 1)
+
+
+@pytest.mark.parametrize("changes", [DOWN])
+async def test_a_failed_start_whose_answer_was_not_kept_fails_again(live: Lab) -> None:
+    forgetful(live)
+    first, second = await live.start(key="k"), await live.start(key="k")
+    assert (second.status_code, second.headers["Idempotency-Replayed"]) == (502, "true")
+    assert second.json()["verification_id"] == first.json()["verification_id"]
+
+
+async def test_a_resend_whose_answer_was_not_kept_is_not_sent_again(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(30)
+    forgetful(web)
+    first, second = await web.resend(id_, key="k"), await web.resend(id_, key="k")
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert (second.headers["Idempotency-Replayed"], len(web.inbox)) == ("true", 2)
 
 
 async def test_a_410_is_kept(web: Lab) -> None:

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "settings": {"settings"},
     "phone": {"errors"},
     "segments": set[str](),
-    "keyring": set[str](),
+    "keyring": {"errors"},
     "embedded": set[str](),
     "provision": {"settings"},
     "messages": BASE,
@@ -36,10 +36,10 @@ MAY_IMPORT = {
 
 OUTSIDE = {
     "redis": {"store"},
-    "httpx": {"delivery"},
+    "httpx": {"delivery", "demo"},
     "argon2": {"codes"},
     "slowapi": {"http"},
-    "jwt": {"proof"},
+    "jwt": {"proof", "demo"},
 }
 """Packages that only these rooms may import."""
 

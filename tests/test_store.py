@@ -12,8 +12,9 @@ from redis.exceptions import ConnectionError as LostError
 from otp_service.errors import StoreUnavailable
 from otp_service.settings import SettingsError
 from otp_service.store import keys
-from otp_service.store.scripts import BUDGET_MS, VERBS
+from otp_service.store.scripts import VERBS
 from otp_service.verification import VerificationId
+from tests import servers
 from tests.lab import NUMBER, Lab, lab, other_code
 
 if TYPE_CHECKING:
@@ -99,8 +100,9 @@ async def test_a_retry_with_the_same_key_learns_what_a_lost_reply_decided(web: L
 async def test_a_script_that_runs_late_changes_nothing(web: Lab, redis: Server) -> None:
     id_ = (await web.start()).json()["id"]
     scripts = web.service.scripts
-    scripts._offset = (scripts._offset or 0) - 2 * BUDGET_MS  # as if it had lain on the wire
+    scripts._not_after = lambda *_: 1  # type: ignore[method-assign] # as if it had lain on the wire
     answer = await web.check(id_, other_code(web.code()))
+    del scripts._not_after
     assert (answer.status_code, (await web.fetch(id_)).json()["checks_left"]) == (503, 5)
 
 
@@ -149,6 +151,20 @@ async def test_a_check_whose_process_died_closes_the_last_one_after_five_seconds
     web.pass_time(5)
     after = await web.check(id_, web.code())
     assert (after.status_code, after.json()["verification_status"]) == (410, "max_attempts_reached")
+
+
+async def test_a_late_answer_is_the_same_when_asked_again(web: Lab) -> None:
+    """Two right checks are counted, one wins; the loser's retry hears what it heard."""
+    id_ = (await web.start()).json()["id"]
+    answers = await asyncio.gather(*(web.check(id_, web.code(), key=f"k{i}") for i in range(2)))
+    [loser] = [i for i, answer in enumerate(answers) if answer.status_code == 410]
+
+    async def gone(*_: Any) -> Any:
+        return 0, None
+
+    web.service.store.claim = gone  # type: ignore[method-assign]
+    again = await web.check(id_, web.code(), key=f"k{loser}")
+    assert again.status_code in {410, 422}
 
 
 async def test_scripts_lost_by_redis_are_sent_again(web: Lab, redis: Server) -> None:
@@ -224,6 +240,29 @@ async def test_boot_refuses_a_redis_that_is_not_ours_or_forgets(
     with pytest.raises(SettingsError, match=named):
         async with lab(redis.url, **other):
             pass
+
+
+async def test_boot_refuses_a_redis_that_evicts() -> None:
+    evicts = ["--maxmemory-policy", "allkeys-lru"]
+    with (
+        servers.embedded(appendonly=True, options=evicts) as server,
+        pytest.raises(SettingsError, match="evict"),
+    ):
+        async with lab(server.url, allow_unsafe_redis=False):
+            pass
+
+
+async def test_boot_takes_a_redis_that_keeps_and_does_not_evict() -> None:
+    with servers.embedded(appendonly=True) as server:
+        async with lab(server.url, allow_unsafe_redis=False) as web:
+            assert (await web.start()).status_code == 201
+
+
+@pytest.mark.parametrize("hidden", ["info", "config"])
+async def test_what_redis_does_not_show_is_a_warning(hidden: str, caplog: pytest.LogCaptureFixture) -> None:
+    with servers.embedded(options=["--rename-command", hidden, '""']) as server:
+        async with lab(server.url, allow_unsafe_redis=False):
+            assert hidden.upper() in caplog.text
 
 
 async def test_boot_refuses_a_schema_that_it_does_not_know(redis: Server, ground: Any) -> None:

@@ -54,7 +54,7 @@ class Callback:
     """A request that claims to come from a provider."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     """As the provider was given it: built from ``public_url``, never from a Host header."""
     headers: Mapping[str, str] = field(repr=False)
     """Names in lower case."""

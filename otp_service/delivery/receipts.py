@@ -42,6 +42,8 @@ class ReceiptUrls:
 
     def read(self, provider: str, token: str) -> Try | None:
         """The try that a token names, or None when it is not one of ours for this provider."""
+        if not token.isascii():  # some letters of Unicode have a capital in ASCII
+            return None
         try:
             raw = base64.b32decode(token.upper() + "====")
         except (ValueError, binascii.Error):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from otp_service.settings import ApiKey, AppSettings
 
-_BEARER = re.compile(r"[Bb]earer +otp_(live|test)_([0-9A-Za-z]{1,32})_([0-9A-Za-z]{1,128})")
+_BEARER = re.compile(r"(?i:bearer) +otp_(live|test)_([0-9A-Za-z]{1,32})_([0-9A-Za-z]{1,128})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,13 @@ _SAYS: Final = {
 }
 
 
+_MOST_FAULTS: Final = 20
+
+
+class _AmbiguousError(ValueError):
+    """JSON that two readers could read differently."""
+
+
 class Body(BaseModel):
     """What a call takes: nothing unknown, nothing converted."""
 
@@ -84,15 +91,18 @@ def invalid(faults: ValidationError) -> InvalidRequest:
     """All faults of a body, each with its JSON pointer, none with what was given."""
     errors = tuple(
         {"pointer": _pointer(fault["loc"]), "detail": _SAYS.get(fault["type"], _plain(fault["msg"]))}
-        for fault in faults.errors(include_url=False, include_input=False, include_context=False)
+        for fault in faults.errors(include_url=False, include_input=False, include_context=False)[
+            :_MOST_FAULTS
+        ]
     )
     first = errors[0]
     return InvalidRequest(f"{first['pointer'] or 'The body'} {first['detail']}.", errors=errors)
 
 
 def _require_json(request: Request) -> None:
-    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"')
+    kind, *parameters = request.headers.get("content-type", "").lower().split(";")
+    named = dict(parameter.strip().partition("=")[::2] for parameter in parameters)
+    charset = named.get("charset", "").strip('"')
     encoded = request.headers.get("content-encoding", "identity").lower()
     if kind.strip() != "application/json" or charset not in {"", "utf-8", "utf8"} or encoded != "identity":
         raise UnsupportedMediaType("Send the body as application/json in UTF-8, not compressed.")
@@ -101,10 +111,10 @@ def _require_json(request: Request) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise _AmbiguousError("a key stands twice in one object")
     for text in (*found, *found.values()):
         if isinstance(text, str) and ("\0" in text or (not text.isprintable() and _has_surrogate(text))):
-            raise ValueError("a string holds NUL or half a character")
+            raise _AmbiguousError("a string holds NUL or half a character")
     return found
 
 
@@ -113,7 +123,7 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise _AmbiguousError(f"{name} is not JSON")
 
 
 def _where(fault: Exception) -> str:
@@ -123,7 +133,7 @@ def _where(fault: Exception) -> str:
         return "it is not UTF-8."
     if isinstance(fault, RecursionError):
         return "it is nested too deeply."
-    return f"{fault}."
+    return f"{fault}." if isinstance(fault, _AmbiguousError) else "it holds a number that is too long."
 
 
 def _plain(message: str) -> str:
@@ -132,4 +142,5 @@ def _plain(message: str) -> str:
 
 def _pointer(path: tuple[int | str, ...]) -> str:
     """RFC 6901."""
+    path = tuple(part for part in path if part != "[key]")  # pydantic's mark for the key of a mapping
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)[:200]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from otp_service.http.body import Body
 from otp_service.http.problems import MEDIA_TYPE
@@ -13,6 +14,14 @@ Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,64}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 MetadataValue = Annotated[str, StringConstraints(max_length=200)]
+
+
+def _address(text: str) -> str:
+    """An IPv4 or IPv6 address, in its one spelling."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("must be an IP address") from None
 
 
 class TransactionIn(Body):
@@ -25,15 +34,15 @@ class TransactionIn(Body):
 class ClientIn(Body):
     """The end user, for abuse limits; never the calling server."""
 
-    ip: Annotated[str, StringConstraints(max_length=45)] | None = Field(None, examples=["203.0.113.9"])
-    session: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    ip: Annotated[str, AfterValidator(_address)] | None = Field(None, examples=["203.0.113.9"], repr=False)
+    session: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(None, repr=False)
 
 
 class StartIn(Body):
     """Whom to send a code, and what for."""
 
     to: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        description="E.164, or a national number with `region`.", examples=["+37256789045"]
+        description="E.164, or a national number with `region`.", examples=["+37256789045"], repr=False
     )
     region: Annotated[str, StringConstraints(max_length=2)] | None = Field(
         None, description="ISO 3166 alpha-2."
@@ -48,13 +57,15 @@ class StartIn(Body):
     )
     transaction: TransactionIn | None = None
     client: ClientIn | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=10)] = Field(default_factory=dict)
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=10)] = Field(
+        default_factory=dict, repr=False
+    )
 
 
 class CheckIn(Body):
     """A guess at the code, with the purpose and transaction that it is for."""
 
-    code: Annotated[str, StringConstraints(max_length=64)] = Field(examples=["123456"])
+    code: Annotated[str, StringConstraints(max_length=64)] = Field(examples=["123456"], repr=False)
     purpose: Purpose = "verify"
     transaction: TransactionIn | None = None
 

@@ -7,6 +7,7 @@ never empty (slowapi fails open on that) and never a phone number (it logs its k
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
@@ -36,7 +37,7 @@ class Edge:
         app: What is behind it.
         keys: Who may call.
         problems: How a refusal is answered.
-        strangers: Requests from one address without a valid key; a wrong key slows only such requests.
+        strangers: Requests from one address without a valid key; those with a wrong key slow only each other.
     """
 
     def __init__(self, app: ASGIApp, *, keys: Keys, problems: Problems, strangers: Window) -> None:
@@ -68,7 +69,8 @@ class Edge:
             refusal = self._hit(caller.app.limits.requests_per_key, "key", caller.key.id)
         else:
             address = (scope.get("client") or ("unknown", 0))[0]
-            refusal = self._hit(self._strangers, "address", address)
+            kind = "wrong key" if "authorization" in headers else "address"
+            refusal = self._hit(self._strangers, kind, address)
         if refusal:
             await self._problems.render(refusal, request_id)(scope, receive, named)
         else:
@@ -79,7 +81,7 @@ class Edge:
         if self._limiter.hit(item, kind, who):
             return None
         reset = self._limiter.get_window_stats(item, kind, who).reset_time
-        wait = max(1, round(reset - time.time()))
+        wait = max(1, math.ceil(reset - time.time()))
         return Throttled(
             "Too many requests; this ceiling protects the service.",
             reason="requests_per_key",

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from otp_service.errors import IdempotencyInProgress, InvalidRequest, Problem, StoreUnavailable
+from otp_service.errors import InvalidRequest, Problem, StoreUnavailable
 from otp_service.http.problems import encode
 from otp_service.keyring import name
 from otp_service.store.records import Operation
@@ -76,37 +76,36 @@ class Idempotency:
             return await run(Operation(random, random, random))
         if not _VISIBLE.fullmatch(key):
             raise InvalidRequest("An Idempotency-Key has 1 to 255 visible ASCII characters.")
-        claim = name(self._keyring.index("claim", app, key))
-        digest = name(self._keyring.index("request", app, path, body))
+        index = self._keyring.index
+        claim = name(index("claim", app, key))
+        digest = name(index("request", app, path, body))
         since, kept = await self._store.claim(claim, digest)
         if kept:
             return self._read(claim, *kept)
-        operation = Operation(name(self._keyring.index("operation", app, path, key)), digest, random, since)
+        operation = Operation(name(index("operation", app, path, key, str(since))), digest, random, since)
         try:
             answer = await run(operation)
         except Problem as problem:
-            await self._after(problem, claim, digest)
+            with suppress(StoreUnavailable):
+                await self._after(problem, claim, operation, since)
             raise
         if answer.keep:
-            with suppress(
-                StoreUnavailable
-            ):  # it happened; the operation is remembered even if the answer is not
-                await self._keep(claim, digest, answer)
+            with suppress(StoreUnavailable):  # it happened, and the operation remembers that
+                await self._keep(claim, digest, since, answer)
         return answer
 
-    async def _after(self, problem: Problem, claim: str, digest: str) -> None:
-        """Keep a final refusal; let go of the key after one that the caller can mend."""
+    async def _after(self, problem: Problem, claim: str, operation: Operation, since: int) -> None:
+        """Keep a final refusal; let go of the key after one that the caller can mend or wait out."""
         if problem.status in KEPT:
-            with suppress(StoreUnavailable):
-                await self._keep(claim, digest, Answer(problem.status, problem.members()))
-        elif problem.status < 500 and not isinstance(problem, IdempotencyInProgress):  # noqa: PLR2004 - theirs, not ours
-            with suppress(StoreUnavailable):
-                await self._store.release(claim, digest)
+            kept = Answer(problem.status, problem.members())
+            await self._keep(claim, operation.digest, since, kept)
+        elif problem.status < 500:  # noqa: PLR2004 - theirs to mend, not ours
+            await self._store.release(claim, operation.digest, since)
 
-    async def _keep(self, claim: str, digest: str, answer: Answer) -> None:
+    async def _keep(self, claim: str, digest: str, since: int, answer: Answer) -> None:
         key_id = self._keyring.first
         sealed = self._keyring.seal(key_id, encode([answer.status, answer.body]), "answer", claim)
-        await self._store.keep(claim, digest, key_id, sealed)
+        await self._store.keep(claim, digest, since, key_id, sealed)
 
     def _read(self, claim: str, key_id: str, sealed: bytes) -> Answer:
         status, body = json.loads(self._keyring.unseal(key_id, sealed, "answer", claim))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from otp_service.errors import InternalError, MethodNotAllowed, NotFound, Problem
 
@@ -35,6 +36,7 @@ class Problems:
         app.add_exception_handler(Problem, self._problem)
         app.add_exception_handler(HTTPException, self._http)
         app.add_exception_handler(RequestValidationError, self._http)
+        app.add_exception_handler(ClientDisconnect, self._gone)
         app.add_exception_handler(Exception, self._fault)
 
     def render(self, problem: Problem, request_id: str) -> Response:
@@ -72,14 +74,20 @@ class Problems:
             request.state.request_id,
         )
 
+    async def _gone(self, _: Request, __: Exception) -> Response:
+        """Nobody hears this: the client hung up in the middle of its body."""
+        return Response(status_code=400)
+
     async def _fault(self, request: Request, fault: Exception) -> Response:
         # Starlette raises the fault once more after this answer, for the server to log with its traceback.
         logging.getLogger("otp_service").error(
             "unexpected %s request_id=%s", type(fault).__name__, request.state.request_id
         )
-        return self.render(
+        response = self.render(
             InternalError("A fault of this service; its log has the request id."), request.state.request_id
         )
+        response.headers["X-Request-Id"] = request.state.request_id  # this answer is made outside the edge
+        return response
 
 
 def rate_limit_headers(limit: RateLimit | None) -> dict[str, str]:

@@ -150,7 +150,7 @@ class Verifications:
         caller.require("verify")
         wish = bodies.parse(request, body, model, optional=optional)
         answer = await self._idempotency.once(
-            caller.app.name,
+            caller.app.name if caller.key.live else f"{caller.app.name}:test",
             request.headers.get("idempotency-key"),
             request.url.path,
             body,

@@ -28,8 +28,8 @@ def connect(url: str) -> RedisClient:
 
     Args:
         url: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://host,host/name`` or
-            ``redis+cluster://host,host``; the last two with ``rediss`` as well. A private authority is named by
-            ``?ssl_ca_certs=/path``.
+            ``redis+cluster://host,host``; the last two with ``rediss`` as well. ``?ssl_ca_certs=/path``
+            names a private authority.
     """
     # redis-py 8 retries every command up to ten times; a script that counts must be run by us, once or twice.
     options: dict[str, Any] = {

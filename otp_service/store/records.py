@@ -85,6 +85,8 @@ class Sent:
 
     number: int
     limit: RateLimit | None
+    made_before: bool = False
+    """By an earlier run of the same operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,12 @@ class Record:
 def pack(delivery: Delivery, created_ms: int) -> str:
     """A delivery in one field of at most 64 bytes."""
     figures = f"{delivery.segments},{delivery.latency_ms},{delivery.at - created_ms}"
-    return f"{delivery.provider},{list(Outcome).index(delivery.outcome)},{figures},{delivery.reason}"[:64]
+    return f"{delivery.provider},{outcome_letter(delivery.outcome)},{figures},{delivery.reason}"[:64]
+
+
+def outcome_letter(outcome: Outcome) -> str:
+    """An outcome as a delivery in Redis has it."""
+    return str(list(Outcome).index(outcome))
 
 
 def _deliveries(values: Mapping[str, bytes], created_ms: int) -> dict[tuple[int, int], Delivery]:
@@ -242,10 +249,15 @@ def _deliveries(values: Mapping[str, bytes], created_ms: int) -> dict[tuple[int,
             send, _, attempt = name[1:].partition(".")
             receipt = values.get(f"r{name[1:]}")
             found[int(send), int(attempt)] = replace(
-                _unpack(value.decode(), created_ms),
-                receipt=ReceiptState(receipt.decode()) if receipt else None,
+                _unpack(value.decode(), created_ms), receipt=_receipt(receipt)
             )
     return dict(sorted(found.items()))
+
+
+def _receipt(value: bytes | None) -> ReceiptState | None:
+    if value is None:
+        return None
+    return ReceiptState.FAILED if value == b"again" else ReceiptState(value.decode())
 
 
 def _unpack(text: str, created_ms: int) -> Delivery:
@@ -261,11 +273,14 @@ def _unpack(text: str, created_ms: int) -> Delivery:
 
 
 def limit(state: list[Any]) -> RateLimit | None:
+    """The tightest window, where there is any."""
+    return window(state) if state else None
+
+
+def window(state: list[Any]) -> RateLimit:
     """A window's state as a script reports it: name, limit, ms, left, reset in ms."""
-    if not state:
-        return None
-    name, quota, window, left, reset = state
-    return RateLimit(name.decode(), int(quota), int(window) // 1000, int(left), seconds(int(reset)))
+    name, quota, length, left, reset = state
+    return RateLimit(name.decode(), int(quota), int(length) // 1000, int(left), seconds(int(reset)))
 
 
 def seconds(ms: int) -> int:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.errors import StoreUnavailable
@@ -113,12 +113,15 @@ class Scripts:
                     answer = await self._call(script, words, len(keys))
                 except (RedisConnectionError, RedisTimeoutError):
                     answer = await self._call(script, words, len(keys))
-        except (RedisError, OSError, TimeoutError) as fault:
+                if answer[2] == b"late":  # our idea of this server's clock was old; it changed nothing
+                    words[len(keys) + 1] = self._not_after(answer[0])
+                    answer = await self._call(script, words, len(keys))
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as fault:
             raise StoreUnavailable(
                 "Redis did not answer in time. Try again, with the same Idempotency-Key.",
                 retry_after=1,
             ) from fault
-        self._offset = answer[0] - self._monotonic() * 1000
+        self._not_after(answer[0])
         if answer[2] == b"late":
             raise StoreUnavailable(
                 "Redis answered too late, so nothing was changed. Try again.", retry_after=1
@@ -131,8 +134,14 @@ class Scripts:
         except NoScriptError:
             return await self._client.eval(script.body, keys, *arguments)  # type: ignore[no-any-return]
 
-    def _not_after(self) -> int:
-        """When, on the clock of Redis, this call's time is over; the first call, at boot, has none."""
+    def _not_after(self, moment: int | None = None) -> int:
+        """When, on the clock of Redis, this call's time is over; the first call, at boot, has none.
+
+        Args:
+            moment: What that clock says now, where it has just been heard.
+        """
+        if moment is not None:
+            self._offset = moment - self._monotonic() * 1000
         if self._offset is None:
             return _NEVER
         return int(self._monotonic() * 1000 + self._offset + BUDGET_MS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from otp_service.errors import Throttled, VerificationClosed
+from otp_service.errors import StoreUnavailable, Throttled, VerificationClosed
 from otp_service.store import keys
 from otp_service.store.keys import Events, Shard
 from otp_service.store.records import (
@@ -18,10 +18,12 @@ from otp_service.store.records import (
     Settled,
     closed,
     limit,
+    outcome_letter,
     pack,
     refuse,
+    window,
 )
-from otp_service.verification import Outcome
+from otp_service.verification import HASH_BYTES, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +50,15 @@ FAILURES_IN_ROW: Final = 100
 
 AFTER_RECEIPT: Final = 2
 """Sends that failed receipts may cause for one verification."""
+
+AGAIN: Final = "again"
+"""A receipt of a message that failed and is worth another send."""
+
+MAY_HAVE_GONE: Final = {
+    "accepted": outcome_letter(Outcome.ACCEPTED),
+    "unknown": outcome_letter(Outcome.UNKNOWN),
+}
+"""Outcomes of a message that may be on its way, as a delivery in Redis has them."""
 
 OUTBOX_LENGTH: Final = 100_000
 """Events that wait to be told in one shard, about."""
@@ -129,7 +140,7 @@ class Store:
             "length": opening.length,
             "ttl": app.ttl_seconds * 1000,
             "cooldown": app.cooldown_seconds[0] * 1000,
-            "live_bytes": app.live_codes * len(opening.hash),
+            "live_bytes": app.live_codes * HASH_BYTES,
         }
         now, code, *rest = await self._scripts.run(
             "open", self._send_keys(place, operation), arguments, opening.hash, opening.sealed
@@ -161,7 +172,7 @@ class Store:
             after_receipt: The send whose receipt said that it failed, or None when a person asked.
 
         Returns:
-            None when this operation sent before, or when a newer send made it pointless.
+            The send, which may have been made before; None when a newer send made it pointless.
 
         Raises:
             Throttled: The cool-down, or a budget; nothing changed.
@@ -172,7 +183,7 @@ class Store:
             "key_id": opening.key_id,
             "max_sends": app.max_sends,
             "cooldowns": [wait * 1000 for wait in app.cooldown_seconds],
-            "live_bytes": app.live_codes * len(opening.hash),
+            "live_bytes": app.live_codes * HASH_BYTES,
             "max_after_receipt": AFTER_RECEIPT,
             "after_receipt": after_receipt or False,
         }
@@ -182,7 +193,14 @@ class Store:
         refuse(code, rest)
         if code == "refused":
             raise _throttled(rest[0])
-        return Sent(rest[0], limit(rest[1])) if code == "sent" else None
+        match code:
+            case "sent":
+                return Sent(rest[0], limit(rest[1]))
+            case "done":
+                return Sent(rest[0], None, made_before=True)
+            case "rotated":
+                raise StoreUnavailable("It was started anew in the meantime. Try again.", retry_after=1)
+        return None
 
     async def record(
         self,
@@ -190,6 +208,7 @@ class Store:
         operation: Operation,
         record: Record,
         tries: Sequence[Delivery],
+        hash_: bytes,
         *,
         failed: bool,
     ) -> Record:
@@ -200,6 +219,7 @@ class Store:
             operation: The one that sent.
             record: As the sender knows it.
             tries: Every try of this send.
+            hash_: Of its code.
             failed: Whether the verification is over with it.
         """
         spent = any(delivery.outcome is not Outcome.UNAVAILABLE for delivery in tries)
@@ -211,6 +231,9 @@ class Store:
             "send": record.sends,
             "failed": failed,
             "given_back": False if spent else place.events.send(record.sends),
+            "live_bytes": place.app.live_codes * HASH_BYTES,
+            "timer": f"{place.id}:{record.sends}:{place.app.name}",
+            **MAY_HAVE_GONE,
         }
         shard = place.shard
         verb_keys = [
@@ -218,9 +241,10 @@ class Store:
             shard.codes(place.id),
             shard.operation(operation.name),
             shard.number(place.number),
+            shard.timers,
             shard.outbox,
         ]
-        now, code, *rest = await self._scripts.run("record", verb_keys, arguments)
+        now, code, *rest = await self._scripts.run("record", verb_keys, arguments, hash_)
         return Record.read(now, rest[0], rest[1], record.sealed) if code == "ok" else record
 
     async def attempt(
@@ -238,6 +262,7 @@ class Store:
             "grace": GRACE_MS,
             "length": length,
             "key_ids": list(key_ids),
+            "live_bytes": place.app.live_codes * HASH_BYTES,
         }
         _, code, *rest = await self._scripts.run("attempt", self._record_keys(place, operation), arguments)
         refuse(code, rest)
@@ -272,11 +297,12 @@ class Store:
             shard.operation(operation.name),
             *self._number_keys(place),
         ]
-        reply = await self._scripts.run("settle", verb_keys, arguments)
-        return Settled.read(reply[2])
+        _, code, *rest = await self._scripts.run("settle", verb_keys, arguments)
+        refuse(code, rest)
+        return Settled.read(rest[0])
 
-    async def cancel(self, place: Place, operation: Operation) -> Record:
-        """Cancel a pending verification."""
+    async def cancel(self, place: Place, operation: Operation) -> tuple[Record, bool]:
+        """Cancel a pending verification; and whether this operation did so before."""
         shard = place.shard
         verb_keys = [*self._record_keys(place, operation), shard.number(place.number), shard.outbox]
         now, code, *rest = await self._scripts.run(
@@ -286,7 +312,7 @@ class Store:
         result = rest[0].decode()
         if result != "c":
             raise closed(result.removeprefix("closed:"))
-        return Record.read(now, rest[0], rest[1], rest[2])
+        return Record.read(now, *rest), code == "done"
 
     async def fetch(self, place: Place) -> Record:
         """Read a verification as it stands."""
@@ -301,15 +327,20 @@ class Store:
 
         Returns:
             ``ok``, ``due`` (another send is due now), ``stale`` or ``missing``.
+
+        Args:
+            about: The try that it is about.
+            state: What became of its message.
+            send_again: Whether another send would be worth it.
         """
         shard = Shard(about.id.shard)
         arguments = {
             "receipt": f"r{about.send}.{about.attempt}",
-            "state": state,
+            "state": AGAIN if send_again else state,
             "send": about.send,
-            "send_again": send_again,
             "max_after_receipt": AFTER_RECEIPT,
-            "timer": f"{about.id}:{about.send}.{about.attempt}",
+            "timer": f"{about.id}:{about.send}",
+            **MAY_HAVE_GONE,
         }
         reply = await self._scripts.run("receive", [shard.verification(about.id), shard.timers], arguments)
         return str(reply[1])
@@ -334,14 +365,15 @@ class Store:
         refuse(code, rest)
         return rest[0], ((rest[1].decode(), rest[2]) if code == "kept" else None)
 
-    async def keep(self, name: str, digest: str, key_id: str, sealed: bytes) -> None:
+    async def keep(self, name: str, digest: str, since: int, key_id: str, sealed: bytes) -> None:
         """Keep the sealed answer to a claimed request."""
-        arguments = {"digest": digest, "key_id": key_id}
+        arguments = {"digest": digest, "since": since, "key_id": key_id}
         await self._scripts.run("keep", [keys.claim(name)], arguments, sealed)
 
-    async def release(self, name: str, digest: str) -> None:
+    async def release(self, name: str, digest: str, since: int) -> None:
         """Let go of a claim, so that the key can be used for a mended request."""
-        await self._scripts.run("keep", [keys.claim(name)], {"digest": digest, "release": True}, b"")
+        arguments = {"digest": digest, "since": since, "release": True}
+        await self._scripts.run("keep", [keys.claim(name)], arguments, b"")
 
     def _arguments(self, place: Place) -> dict[str, Any]:
         return {
@@ -392,9 +424,7 @@ class Store:
 
 
 def _throttled(refusal: list[Any]) -> Throttled:
-    state = limit(refusal)
-    if state is None:
-        raise AssertionError("unreachable")
+    state = window(refusal)
     return Throttled(
         f"Not yet: try again in {state.reset} seconds.",
         reason=state.name,

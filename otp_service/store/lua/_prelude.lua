@@ -3,7 +3,8 @@
 --
 -- A record is a hash:  a app  p purpose  s status (p a c m f)  c created  t lifetime  k key id  l code length
 --   n checks counted  y checks settled  z when the last check counted closes it  m sends  w cool-down left
---   after the last send (from c)  f sends that receipts caused  x sealed target  d1.1 delivery  r1.1 receipt
+--   after the last send (from c)  f sends that receipts caused  x sealed target  d1.1 delivery  r1.1 receipt:
+--   sent, delivered, failed, or again (failed, and worth another send)  g when it was approved
 -- An operation is a hash:  d digest of the request  q the run at work  u until when  n check or send number
 --   r result. All times in milliseconds.
 local clock = redis.call('TIME')
@@ -72,6 +73,23 @@ end
 local function remember(key, ...)
   redis.call('HSET', key, 'd', a.digest, 'q', a.run, 'u', now + a.lease, ...)
   redis.call('PEXPIRE', key, a.op_ttl)
+end
+
+-- Whether every message of a send that may have gone out is known to have failed, so that another is worth it.
+local function lost(v, send)
+  local again = false
+  for name, value in pairs(v) do
+    local attempt = string.match(name, '^d' .. send .. '%.(%d+)$')
+    local outcome = attempt and string.match(value, '^[^,]*,(%d)')
+    if outcome == a.accepted or outcome == a.unknown then
+      local receipt = v['r' .. send .. '.' .. attempt]
+      if receipt ~= 'failed' and receipt ~= 'again' then
+        return false
+      end
+      again = again or receipt == 'again'
+    end
+  end
+  return again
 end
 
 -- Tells whoever listens for this app; in the same script as the change, so neither exists without the other.

@@ -10,7 +10,8 @@ if seen == 'mismatch' or seen == 'busy' or seen == 'done' then
   return reply(seen, result, v.k, v.x or redis.call('GET', details))
 end
 local function hand_out(ordinal)
-  return reply('counted', ordinal, redis.call('GET', codes) or '', v.k, v.x or redis.call('GET', details))
+  local live = string.sub(redis.call('GET', codes) or '', 1, a.live_bytes)
+  return reply('counted', ordinal, live, v.k, v.x or redis.call('GET', details))
 end
 if seen == 'again' then
   return hand_out(tonumber(result))

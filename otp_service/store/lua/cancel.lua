@@ -9,7 +9,7 @@ local seen, result = recall(operation)
 if seen == 'mismatch' then
   return reply(seen)
 end
-if seen == 'new' then
+if seen ~= 'done' then
   result = status(v)
   if result == 'p' then
     close('c', record, codes, number)
@@ -21,4 +21,4 @@ if seen == 'new' then
   end
   remember(operation, 'r', result)
 end
-return reply('done', result, flatten(v), v.x or redis.call('GET', details))
+return reply(seen, result, flatten(v), v.x or redis.call('GET', details))

@@ -1,11 +1,15 @@
--- Keeps the sealed answer to a claimed request, or lets go of the claim when there is none to keep.
+-- Keeps the sealed answer to a claimed request, or lets go of the claim when there is none to keep; it is gone
+-- when the last who held it lets go, because another may be in the middle of the same request.
 local claim = KEYS[1]
 local sealed = ARGV[4]
 
-if redis.call('HGET', claim, 'd') ~= a.digest then
+local i = read(claim)
+if i.d ~= a.digest or i.b or tonumber(i.c) ~= a.since then
   return reply('missing')
 elseif a.release then
-  redis.call('DEL', claim)
+  if redis.call('HINCRBY', claim, 'w', -1) <= 0 then
+    redis.call('DEL', claim)
+  end
 else
   redis.call('HSET', claim, 'k', a.key_id, 'b', sealed)
 end

@@ -11,21 +11,21 @@ if seen == 'mismatch' or seen == 'busy' then
   return reply(seen, result)
 elseif existing.a and seen == 'done' then
   return reply('done', status(existing), flatten(existing), existing.x or redis.call('GET', details))
-elseif existing.a and seen == 'again' then
-  -- The run before this one died somewhere in its send: same id, new code.
-  if status(existing) ~= 'p' then
-    return reply('closed', status(existing))
-  end
+elseif existing.a and seen == 'again' and status(existing) == 'p' then
+  -- The run before this one died somewhere in its send: same id, new code, and the old one stays live.
   local live = existing.k == a.key_id and redis.call('GET', codes) or ''
+  if string.sub(live, 1, #hash) ~= hash then
+    live = string.sub(hash .. live, 1, a.live_bytes)
+  end
   redis.call('HSET', record, 'k', a.key_id)
-  redis.call('SET', codes, string.sub(hash .. live, 1, a.live_bytes), 'PX', existing.c + existing.t - now)
+  redis.call('SET', codes, live, 'PX', existing.c + existing.t - now)
   if existing.x then
     redis.call('HSET', record, 'x', sealed)
   else
     redis.call('SET', details, sealed, 'PX', a.record_ttl)
   end
   return reply('open', tonumber(existing.c), {})
-elseif existing.a then
+elseif existing.a and not a.keyed then
   return reply('open', tonumber(existing.c), {}) -- a random id that exists is this very call, its reply lost
 end
 
@@ -35,6 +35,7 @@ if refusal then
   return reply('refused', refusal)
 end
 
+redis.call('DEL', record) -- one that nobody was told of and that ran out
 redis.call('HSET', record, 'a', a.app, 'p', a.purpose, 's', 'p', 'c', now, 't', a.ttl, 'k', a.key_id,
   'l', a.length, 'n', 0, 'm', 1, 'w', a.cooldown)
 redis.call('PEXPIRE', record, a.record_ttl)

@@ -10,17 +10,18 @@ local seen, result = recall(operation)
 if seen == 'mismatch' or seen == 'busy' then
   return reply(seen, result)
 elseif seen == 'done' then
-  return reply('done')
-elseif status(v) ~= 'p' then
+  return reply('done', tonumber(result))
+elseif status(v) ~= 'p' or v.z then
   return reply('closed', status(v))
 elseif v.k ~= a.key_id then
-  return reply('rotated', v.k)
+  return reply('rotated')
 end
 
-local live = string.sub(hash .. (redis.call('GET', codes) or ''), 1, a.live_bytes)
+-- One hash more than may be live: the oldest goes when the providers have taken the newest.
+local live = redis.call('GET', codes) or ''
 local left = v.c + v.t - now
 if seen == 'again' then
-  redis.call('SET', codes, live, 'PX', left)
+  redis.call('SET', codes, hash .. string.sub(live, #hash + 1), 'PX', left) -- in place of the run that died
   return reply('sent', tonumber(result), {})
 end
 
@@ -33,7 +34,7 @@ if a.after_receipt and sends ~= a.after_receipt then
 end
 local cooled = v.c + v.w
 if now < cooled and not a.after_receipt then
-  return reply('refused', {'cooldown', 1, v.w * 1, 0, cooled - now})
+  return reply('refused', {'cooldown', 1, a.cooldowns[math.min(sends, #a.cooldowns)], 0, cooled - now})
 end
 local refusal, tightest = weigh(number)
 if refusal then
@@ -45,7 +46,7 @@ redis.call('HSET', record, 'm', sends + 1, 'w', now - v.c + wait)
 if a.after_receipt then
   redis.call('HINCRBY', record, 'f', 1)
 end
-redis.call('SET', codes, live, 'PX', left)
+redis.call('SET', codes, string.sub(hash .. live, 1, a.live_bytes + #hash), 'PX', left)
 remember(operation, 'n', sends + 1)
 spend(number)
 tell(outbox, 'verification.resent')

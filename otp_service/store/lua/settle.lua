@@ -6,6 +6,9 @@ if seen == 'done' then
   return reply('done', result)
 end
 local v = read(record)
+if not v.a then
+  return reply('missing')
+end
 local function settled(outcome)
   if seen ~= 'new' then
     redis.call('HSET', operation, 'r', outcome)
@@ -21,12 +24,21 @@ if state ~= 'p' then
   return settled('closed:' .. state)
 end
 
+-- An approval gives its send back: the newest that still counts.
+local function give_back()
+  for send = tonumber(v.m), 1, -1 do
+    if redis.call('ZREM', number, a.send_prefix .. send) == 1 then
+      return
+    end
+  end
+end
+
 local misses = redis.call('HINCRBY', record, 'y', 1)
 if a.matched then
   close('a', record, codes, number)
   redis.call('HSET', record, 'g', now)
-  redis.call('ZREM', number, a.send_prefix .. v.m)
-  redis.call('DEL', failures)
+  give_back()
+  redis.call('HDEL', failures, 'n') -- but a number that is closed stays closed
   tell(outbox, 'verification.approved')
   return settled('approved:' .. a.ordinal .. ':' .. now)
 end
