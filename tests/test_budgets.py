@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from otp_service.settings import Window
 from tests.lab import NUMBER, Lab, bearer, other_code
 
 pytestmark = pytest.mark.every_server
@@ -97,6 +98,20 @@ async def test_ten_failed_checks_stop_new_starts_and_no_live_verification(web: L
     assert (await web.check(ids[2], web.code(2))).json()["approved"] is True
 
 
+NO_BUDGET_BUT_ROW: dict[str, Any] = {
+    "apps": {
+        "web": {
+            "limits": {
+                "failed_checks_per_number": (Window(1000, 3600),),
+                "sends_per_number": (),
+                "live_verifications": None,
+            }
+        }
+    },
+    "limits": {"sends_per_number": ()},
+}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -171,3 +186,34 @@ async def test_extensions_and_letters_are_refused(web: Lab) -> None:
         await web.start(to, region="EE") for to in ("+37256789045;ext=1", "+3725678904x5", "+372FLOWERS")
     ]
     assert [answer.json()["code"] for answer in answers] == ["invalid_number"] * 3
+
+
+@pytest.mark.parametrize("changes", [NO_BUDGET_BUT_ROW])
+async def test_an_approval_does_not_lift_the_closing(web: Lab) -> None:
+    older = (await web.start()).json()["id"]
+    code = web.code()
+    for _ in range(20):
+        id_ = (await web.start()).json()["id"]
+        for i in range(5):
+            await web.check(id_, other_code(web.code(), i + 1))
+    assert (await web.check(older, code)).json()["approved"] is True
+    assert (await refused(web))[1] == "failed_checks_per_number"
+
+
+async def test_a_resend_while_the_last_check_is_compared_is_refused(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(30)
+    for i in range(4):
+        await web.check(id_, other_code(web.code(), i + 1))
+    settle = web.service.store.settle
+    answers = []
+
+    async def meanwhile(*arguments: Any, **options: Any) -> Any:
+        answers.append(await web.resend(id_))
+        return await settle(*arguments, **options)
+
+    web.service.store.settle = meanwhile  # type: ignore[method-assign]
+    await web.check(id_, web.code())
+    assert [(answer.status_code, answer.json()["verification_status"]) for answer in answers] == [
+        (410, "pending")
+    ]

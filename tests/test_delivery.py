@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from otp_service.delivery.receipts import ReceiptUrls
+from otp_service.events import Tried
 from otp_service.keyring import Keyring
 from otp_service.settings import Window
 from otp_service.verification import Try, VerificationId
@@ -468,3 +469,107 @@ async def test_nothing_that_a_provider_says_is_in_the_answer(redis: Server) -> N
         assert "t0ken" not in shown.text
         tried = [event for event in live.told if type(event).__name__ == "Tried"]
         assert "56789045" not in repr(tried)
+
+
+@pytest.fixture
+async def three(redis: Server) -> AsyncIterator[tuple[Lab, list[FaultServer]]]:
+    """A route of three: the first takes the message and says nothing, the others accept."""
+    async with (
+        FaultServer(faults_http.hang_after_request) as silent,
+        FaultServer(reply=SMSPM_OK) as second,
+        FaultServer(reply=SMSPM_OK) as third,
+    ):
+        made = [silent, second, third]
+        providers = {f"p{i}": smspm(server.url, timeout_seconds=0.3) for i, server in enumerate(made)}
+        route = {"default": {"providers": list(providers)}}
+        async with lab(redis.url, key="live1", providers=providers, routes=route) as live:
+            yield live, made
+
+
+async def report(live: Lab, server: FaultServer, status: str) -> None:
+    path = urlsplit(json.loads(server.requests[0].body)["report"]).path
+    await live.http.post(path, json={"status": status}, headers={"Authorization": ""})
+    await live.service.worker.work()
+
+
+async def test_a_failed_try_causes_no_send_while_another_may_arrive(three: Any) -> None:
+    live, (silent, second, third) = three
+    await live.start()
+    await report(live, silent, "undelivered")
+    assert third.requests == []
+    await report(live, second, "undelivered")
+    assert len(third.requests) == 1
+
+
+async def test_a_receipt_that_is_faster_than_the_answer_is_not_lost(redis: Server) -> None:
+    reported: list[Any] = []
+
+    async def reports_first(client: faults_http.Connection) -> None:
+        request = await client.request()
+        path = urlsplit(json.loads(request.body)["report"]).path
+        reported.append(
+            await live.http.post(path, json={"status": "undelivered"}, headers={"Authorization": ""})
+        )
+        await client.answer()
+
+    async with (
+        FaultServer(reports_first, SMSPM_OK) as first,
+        FaultServer(reply=TWILIO_OK) as second,
+        routed(redis, first.url, second.url) as live,
+    ):
+        await live.start()
+        await live.service.worker.work()
+        assert (reported[0].status_code, len(second.requests)) == (204, 1)
+
+
+async def test_resends_that_nobody_takes_leave_the_code_that_arrived(redis: Server) -> None:
+    with closed_port() as down:
+        async with FaultServer(accepts_once, SMSPM_OK) as first, routed(redis, first.url, down) as live:
+            id_ = (await live.start()).json()["id"]
+            for cool_down in (30, 60):
+                live.pass_time(cool_down)
+                assert (await live.resend(id_)).status_code == 502
+            assert (await live.check(id_, code_in(first.requests[0].body.decode()))).json()[
+                "approved"
+            ] is True
+
+
+async def test_a_full_pool_puts_a_second_send_off(sent: Receipts) -> None:
+    await sent.live.http.post(sent.path, json={"status": "undelivered"}, headers={"Authorization": ""})
+    pool = sent.live.service.pool
+    free, pool._free = pool._free, 0
+    await sent.live.service.worker.work()
+    pool._free = free
+    sent.live.pass_time(30)
+    await sent.live.service.worker.work()
+    assert len(sent.second.requests) == 1
+
+
+async def test_one_timer_that_cannot_be_done_does_not_stop_the_worker(sent: Receipts) -> None:
+    looked = []
+
+    async def work() -> None:
+        looked.append(1)
+        if len(looked) == 1:
+            sent.live.service.worker.wake()
+            raise ZeroDivisionError
+        raise asyncio.CancelledError
+
+    worker = sent.live.service.worker
+    worker.work = work  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await worker.run()
+    assert len(looked) == 2
+
+
+@pytest.mark.parametrize("token", ["a" * 51 + "%C5%BF", "%00", "a" * 52, "A" * 52, "=" * 52, "a" * 5000])
+async def test_an_odd_token_is_404(sent: Receipts, token: str) -> None:
+    assert await sent.report("undelivered", f"/v1/receipts/first/{token}") == 404
+
+
+async def test_the_log_holds_neither_code_nor_number_that_a_provider_repeats(redis: Server) -> None:
+    words = b'{"error":"bad text 424242 is your Acme code, to 372 5678 9045 or +37256789045"}'
+    async with FaultServer(reply=Reply(body=words)) as first, routed(redis, first.url, first.url) as live:
+        await live.start()
+        [tried, *_] = [event for event in live.told if isinstance(event, Tried)]
+        assert tried.text == "bad text *** is your Acme code, to *** or ***"

@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 
-from tests.lab import NUMBER, SECRET, Lab, bearer, lab, other_code
+from otp_service.codes import Binding
+from otp_service.delivery.provider import Callback, Message
+from otp_service.http.documents import CheckIn, StartIn
+from otp_service.phone import parse
+from otp_service.verification import Check, Status, Target, VerificationId
+from otp_service.verifier import Guess, Wish
+from tests.lab import NUMBER, SECRET, SEED, Lab, bearer, lab, other_code
 
 if TYPE_CHECKING:
     from tests.servers import Server
@@ -274,3 +281,91 @@ async def test_an_answer_never_holds_what_a_caller_sent(web: Lab) -> None:
         assert code not in answer.text
         assert "5678904" not in answer.text
         assert "secret-value" not in answer.text
+
+
+async def test_a_trailing_slash_leads_nowhere(web: Lab) -> None:
+    answer = await web.http.post(START + "/", json={"to": NUMBER}, headers={"Host": "evil.example"})
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
+async def test_a_fault_of_ours_has_a_request_id_and_says_nothing(web: Lab) -> None:
+    async def breaks(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("secret")
+
+    web.service.store.fetch = breaks  # type: ignore[method-assign]
+    answer = await web.fetch("vrf_" + "a" * 26)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["X-Request-Id"] == answer.json()["request_id"]
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("ip", ["not an ip", "203.0.113.9:80", "203.0.113.0/24", ""])
+async def test_a_clients_address_is_an_address(web: Lab, ip: str) -> None:
+    answer = await web.start(client={"ip": ip})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/client/ip")
+
+
+async def test_the_scheme_is_read_in_any_case(web: Lab) -> None:
+    headers = {"Authorization": f"BEARER otp_test_web1_{SECRET}"}
+    assert (await web.post("start", {"to": NUMBER}, headers=headers)).status_code == 201
+
+
+async def test_a_flood_of_faults_is_cut(web: Lab) -> None:
+    answer = await raw(web, json.dumps({f"f{i}": 1 for i in range(1000)}).encode())
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 20)
+
+
+async def test_a_wrong_key_slows_only_requests_with_a_wrong_key(redis: Server, ground: Any) -> None:
+    async with lab(redis.url, limits={"requests_per_address": "2/1h"}) as web:
+        wrong = {"Authorization": "Bearer otp_test_web1_wrong"}
+        answers = [await web.http.get("/livez", headers=wrong) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert (await web.http.get("/livez", headers={"Authorization": ""})).status_code == 429
+        del web.http.headers["Authorization"]
+        assert (await web.http.get("/livez")).status_code == 200
+
+
+async def test_a_client_that_hangs_up_in_its_body_is_no_fault_of_ours(web: Lab, caplog: Any) -> None:
+    app = web.http._transport.app  # type: ignore[attr-defined]
+    said = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    scope = {
+        "type": "http", "method": "POST", "path": START, "raw_path": START.encode(), "query_string": b"",
+        "headers": [(b"content-type", b"application/json")], "http_version": "1.1", "scheme": "http",
+    }  # fmt: skip
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return next(said)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    await app(scope, receive, send)
+    assert answers[0]["status"] == 400
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_proof_from_a_test_key_says_so(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    proof = (await web.check(id_, web.code())).json()["proof"]
+    assert jwt.decode(proof, options={"verify_signature": False})["test"] is True
+
+
+async def test_no_repr_holds_a_secret(web: Lab) -> None:
+    id_ = VerificationId(bytes(16))
+    target = Target(NUMBER, metadata={"k": "private"})
+    shown = repr(
+        [
+            Binding("web", id_, NUMBER, "login", None),
+            Check(id_, Status.APPROVED, approved=True, checks_left=4, proof="proof"),
+            CheckIn(code="424242"),
+            StartIn(to=NUMBER, metadata={"k": "private"}),
+            Guess("login", None, "424242"),
+            Wish(parse(NUMBER), "login", target, "session"),
+            Message(NUMBER, "EE", "424242 is your code", 600, "a", None),
+            Callback("POST", "https://otp.example.com/v1/receipts/first/token", {}, b"424242"),
+            web.service,
+        ]
+    )
+    for secret in (NUMBER, "private", "proof'", "424242", "'session'", "receipts", SEED, SECRET):
+        assert secret not in shown

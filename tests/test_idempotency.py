@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otp_service.errors import StoreUnavailable
-from tests.lab import NUMBER, Lab, bearer, idempotent, other_code
+from tests.faults_http import FaultServer, Reply
+from tests.lab import NUMBER, Lab, bearer, idempotent, lab, other_code
 
 if TYPE_CHECKING:
     from tests.servers import Server
@@ -201,3 +202,58 @@ async def test_body_and_answer_at_rest_give_up_neither_code_nor_number(web: Lab,
     assert web.code().encode() not in dump
     assert NUMBER[1:].encode() not in dump
     assert b'"to"' not in dump
+
+
+async def test_a_claim_that_another_holds_outlives_a_release(web: Lab) -> None:
+    store = web.service.store
+    since, _ = await store.claim("c", "digest")
+    await store.claim("c", "digest")
+    await store.release("c", "digest", since)
+    await store.keep("c", "digest", since, "k1", b"sealed")
+    assert await store.claim("c", "digest") == (since, ("k1", b"sealed"))
+
+
+async def test_a_claim_that_all_let_go_is_free_for_another_request(web: Lab) -> None:
+    store = web.service.store
+    since, _ = await store.claim("c", "digest")
+    await store.release("c", "digest", since)
+    assert (await store.claim("c", "another"))[1] is None
+
+
+async def test_a_late_release_does_not_touch_a_newer_claim(web: Lab) -> None:
+    store = web.service.store
+    since, _ = await store.claim("c", "digest")
+    await store.release("c", "digest", since)
+    web.pass_time(1)
+    newer, _ = await store.claim("c", "digest")
+    await store.release("c", "digest", since)
+    await store.keep("c", "digest", newer, "k1", b"sealed")
+    assert (await store.claim("c", "digest"))[1] == ("k1", b"sealed")
+
+
+async def test_after_undeliverable_the_key_takes_a_mended_request(redis: Server) -> None:
+    refused = Reply(body=b'{"error":"Invalid phone number: +372"}')
+    async with FaultServer(reply=refused) as server:
+        section = {"type": "smspm", "base_url": server.url, "options": {"hash": "h", "token": "t"}}
+        async with lab(
+            redis.url, key="live1", providers={"first": section}, routes={"default": {"providers": ["first"]}}
+        ) as live:
+            assert (await live.start(key="k")).status_code == 422
+            again = await live.start(key="k", purpose="login")
+            assert (again.status_code, again.json()["code"]) == (422, "undeliverable")
+            assert len(server.requests) == 2
+
+
+async def test_a_repeated_cancel_says_so_even_when_its_answer_was_not_kept(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    forgetful(web)
+    first, second = await web.cancel(id_, key="k"), await web.cancel(id_, key="k")
+    assert (second.status_code, second.json()["status"]) == (200, first.json()["status"])
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_a_test_key_and_a_live_key_share_no_answer(redis: Server) -> None:
+    async with lab(redis.url) as web:
+        test = await web.start(key="k")
+        live = await web.post("start", {"to": NUMBER}, headers=bearer("live1", "live") | idempotent("k"))
+        assert test.json()["id"] != live.json()["id"]

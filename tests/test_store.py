@@ -288,3 +288,68 @@ def test_every_script_is_a_verb() -> None:
 
     names = {path.name.removesuffix(".lua") for path in (files("otp_service.store") / "lua").iterdir()}
     assert {name for name in names if not name.startswith("_")} == set(VERBS)
+
+
+async def test_a_resend_whose_reply_was_lost_leaves_the_earlier_code_live(web: Lab, flaky: Flaky) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(30)
+    await web.fetch(id_)
+    script, lost = web.service.store._scripts.run, []
+
+    async def run(verb: str, *arguments: Any) -> Any:
+        if verb == "resend" and not lost:
+            lost.append(verb)
+            flaky.lose = 1
+        return await script(verb, *arguments)
+
+    web.service.store._scripts.run = run  # type: ignore[method-assign]
+    assert (await web.resend(id_)).status_code == 200
+    assert (await web.check(id_, web.code(0))).json()["approved"] is True
+
+
+async def test_a_clock_that_was_misjudged_costs_one_more_try_and_no_error(web: Lab) -> None:
+    scripts = web.service.scripts
+    scripts._offset = (scripts._offset or 0) - 10_000
+    assert (await web.start()).status_code == 201
+
+
+async def test_a_start_that_died_and_ran_out_begins_anew_with_its_key(web: Lab) -> None:
+    courier = web.service.verifier._courier
+    deliver = courier._chain.deliver
+
+    async def dies(*_: Any, **__: Any) -> Any:
+        raise SystemError("killed")
+
+    courier._chain.deliver = dies  # type: ignore[method-assign]
+    await web.start(key="k")
+    courier._chain.deliver = deliver  # type: ignore[method-assign]
+    web.pass_time(601)
+    answer = await web.start(key="k")
+    assert (answer.status_code, answer.json()["expires_in"]) == (201, 600)
+
+
+async def test_settling_what_is_gone_leaves_nothing_behind(web: Lab, redis: Server) -> None:
+    id_ = (await web.start()).json()["id"]
+    attempt = web.service.store.attempt
+
+    async def vanishes(*arguments: Any) -> Any:
+        counted = await attempt(*arguments)
+        for name in redis.names():
+            if b":v:" in name:
+                redis.run("DEL", name)
+        return counted
+
+    web.service.store.attempt = vanishes  # type: ignore[method-assign]
+    assert (await web.check(id_, web.code())).status_code == 404
+    assert not [name for name in redis.names() if b":v:" in name]
+
+
+async def test_a_cluster_out_of_reach_is_503() -> None:
+    with servers.cluster() as server:
+        async with lab(server.url) as web:
+            for node in server.nodes:
+                node.stop()
+            answers = [await web.start(), await web.http.get("/readyz")]
+            assert [answer.status_code for answer in answers] == [503, 503]
+            for node in server.nodes:
+                node.start()
