@@ -7,7 +7,7 @@ import logging
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -18,9 +18,8 @@ from otp_service.delivery.chain import Chain
 from otp_service.delivery.courier import INBOX, Courier
 from otp_service.delivery.receipts import ReceiptUrls
 from otp_service.delivery.transport import Transport
-from otp_service.http import health, receipts
+from otp_service.http import health, openapi, receipts
 from otp_service.http.auth import Keys
-from otp_service.http.documents import SCHEMAS
 from otp_service.http.edge import Edge
 from otp_service.http.idempotency import Idempotency
 from otp_service.http.problems import Problems
@@ -30,9 +29,11 @@ from otp_service.messages import Templates
 from otp_service.proof import Signer
 from otp_service.settings import ProviderSettings, SettingsError, not_in_force
 from otp_service.store import boot
+from otp_service.store.claims import Claims
 from otp_service.store.client import CONNECTIONS, connect
 from otp_service.store.scripts import Scripts
 from otp_service.store.store import Store
+from otp_service.store.timers import Timers
 from otp_service.verifier import Parts, Verifier
 from otp_service.worker import Worker
 
@@ -71,6 +72,8 @@ class Service:
     client: RedisClient = field(repr=False)
     scripts: Scripts = field(repr=False)
     store: Store = field(repr=False)
+    claims: Claims = field(repr=False)
+    timers: Timers = field(repr=False)
     pool: HashPool = field(repr=False)
     transport: Transport = field(repr=False)
     providers: Mapping[str, Provider] = field(repr=False)
@@ -119,6 +122,7 @@ def build(settings: Settings, seams: Seams | None = None) -> Service:
     store = Store(
         scripts, record_ttl=settings.record_ttl_seconds, idempotency_ttl=settings.idempotency_ttl_seconds
     )
+    timers = Timers(scripts)
     pool = HashPool(PROFILES[settings.hash_profile], threads=os.cpu_count() or 1, queue=settings.hash_queue)
     transport = Transport()
     made = _providers(settings, transport)
@@ -149,13 +153,15 @@ def build(settings: Settings, seams: Seams | None = None) -> Service:
         client=client,
         scripts=scripts,
         store=store,
+        claims=Claims(scripts, ttl=settings.idempotency_ttl_seconds),
+        timers=timers,
         pool=pool,
         transport=transport,
         providers=made,
         urls=urls,
         signer=signer,
         verifier=verifier,
-        worker=Worker(store, verifier, settings.apps),
+        worker=Worker(timers, verifier, settings.apps),
     )
 
 
@@ -189,12 +195,12 @@ def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = T
     problems = Problems(settings.public_url)
     problems.install(app)
     app.include_router(
-        Verifications(service.verifier, Idempotency(service.store, service.keyring), problems).router()
+        Verifications(service.verifier, Idempotency(service.claims, service.keyring), problems).router()
     )
     app.include_router(
         receipts.router(service.verifier, service.providers, service.urls, service.worker.wake)
     )
-    app.include_router(health.router(service.store, service.signer, lambda: service.draining))
+    app.include_router(health.router(service.timers, service.signer, lambda: service.draining))
     app.add_middleware(
         Edge,
         keys=Keys(settings.apps.values()),
@@ -202,7 +208,7 @@ def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = T
         strangers=settings.limits.requests_per_address,
     )
     app.state.service = service
-    _complete_openapi(app)
+    openapi.complete(app)
     for sentence in not_in_force(settings):
         logging.getLogger("otp_service").warning("%s", sentence)
     return app
@@ -237,37 +243,3 @@ def _timeout(settings: Settings, provider: str) -> float:
 
 def _templates(app: AppSettings) -> Templates:
     return Templates(app.brand, app.locale, app.templates, app.transaction_templates, app.autofill_hosts)
-
-
-def _complete_openapi(app: FastAPI) -> None:
-    """Add what our own body reader and key check know to the document that FastAPI writes."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = generate()
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            for model in SCHEMAS:
-                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                schemas |= schema.pop("$defs", {})
-                schemas[model.__name__] = schema
-            schemes = document["components"].setdefault("securitySchemes", {})
-            schemes["apiKey"] = {"type": "http", "scheme": "bearer", "bearerFormat": "otp_live_…"}
-            for path, verbs in document["paths"].items():
-                for verb in verbs.values():
-                    if path.startswith("/v1/"):
-                        verb["security"] = [{"apiKey": []}]
-                    verb.get("responses", {}).pop("422" if "422" not in _declared(verb) else "", None)
-            app.openapi_schema = document
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _declared(verb: dict[str, Any]) -> set[str]:
-    """Statuses that a route declared itself: FastAPI adds a 422 of its own for path parameters."""
-    return {
-        status
-        for status, answer in verb.get("responses", {}).items()
-        if "HTTPValidationError" not in str(answer)
-    }

@@ -13,8 +13,9 @@ from otp_service.errors import InvalidCodeFormat, StoreUnavailable, UnknownKey, 
 from otp_service.guard import admission, budgets
 from otp_service.keyring import name
 from otp_service.phone import parse
+from otp_service.store.answers import STATUSES, Opening, Operation
 from otp_service.store.keys import Events
-from otp_service.store.records import STATUSES, Opening, Operation, Record
+from otp_service.store.records import Record
 from otp_service.store.store import Place
 from otp_service.verification import Check, Outcome, ReceiptState, Status, Target, VerificationId
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from otp_service.phone import Phone
     from otp_service.proof import Signer
     from otp_service.settings import AppSettings, Window
-    from otp_service.store.records import Settled
+    from otp_service.store.answers import Settled
     from otp_service.store.store import Store
     from otp_service.verification import RateLimit, Transaction, Try, Verification
 

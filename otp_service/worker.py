@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otp_service.settings import AppSettings
-    from otp_service.store.store import Store
+    from otp_service.store.timers import Timers
     from otp_service.verifier import Verifier
 
 LEASE_MS: Final = 30_000
@@ -27,16 +27,16 @@ class Worker:
     """Polls every shard for timers, at least once each; any number of workers may run.
 
     Args:
-        store: Where timers are.
-        verifier: What they are about.
+        timers: What is due.
+        verifier: Does it.
         apps: By name.
         poll_seconds: Between two looks, when nobody wakes it.
     """
 
     def __init__(
-        self, store: Store, verifier: Verifier, apps: Mapping[str, AppSettings], poll_seconds: float = 1.0
+        self, timers: Timers, verifier: Verifier, apps: Mapping[str, AppSettings], poll_seconds: float = 1.0
     ) -> None:
-        self._store = store
+        self._timers = timers
         self._verifier = verifier
         self._apps = apps
         self._poll_seconds = poll_seconds
@@ -61,7 +61,7 @@ class Worker:
 
     async def work(self) -> None:
         """Do all that is due now."""
-        due = await asyncio.gather(*(self._store.due(shard, _MOST, LEASE_MS) for shard in range(SHARDS)))
+        due = await asyncio.gather(*(self._timers.due(shard, _MOST, LEASE_MS) for shard in range(SHARDS)))
         await asyncio.gather(
             *(self._send_again(shard, timer) for shard, timers in enumerate(due) for timer in timers)
         )
@@ -76,4 +76,4 @@ class Worker:
             return  # the lease gives it back
         except Problem as problem:
             logging.getLogger("otp_service").info("no second send verification=%s code=%s", id_, problem.code)
-        await self._store.done(shard, timer)
+        await self._timers.done(shard, timer)

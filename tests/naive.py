@@ -15,7 +15,7 @@ from otp_service.http import auth, edge, idempotency
 from otp_service.http import verifications as http_verifications
 from otp_service.phone import Phone
 from otp_service.store import scripts
-from otp_service.store.records import Operation
+from otp_service.store.answers import Operation
 from otp_service.store.scripts import Script
 
 if TYPE_CHECKING:
@@ -164,7 +164,6 @@ VARIANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "counts_after_comparing": counts_after_comparing,
     "many_winners": in_script("settle", ("if state ~= 'p' then", "if false then")),
     "resend_resets_checks": in_script("resend", ("'m', sends + 1,", "'m', sends + 1, 'n', 0,")),
-    "unbound_app": binds("id", "number", "purpose", "transaction"),
     "unbound_purpose": binds("app", "id", "number", "transaction"),
     "unbound_transaction": binds("app", "id", "number", "purpose"),
     "bound_to_nothing": binds(),

@@ -449,9 +449,9 @@ async def test_two_workers_send_once_for_one_failure(sent: Receipts) -> None:
 
 async def test_a_worker_that_died_gives_its_timer_back(sent: Receipts) -> None:
     await sent.live.http.post(sent.path, json={"status": "undelivered"}, headers={"Authorization": ""})
-    store = sent.live.service.store
+    timers = sent.live.service.timers
     shard = (VerificationId.parse(sent.id) or VerificationId(bytes(16))).shard
-    assert len(await store.due(shard, 10, 30_000)) == 1  # taken by one that dies now
+    assert len(await timers.due(shard, 10, 30_000)) == 1  # taken by one that dies now
     await sent.live.service.worker.work()
     assert sent.second.requests == []
     sent.live.pass_time(30)

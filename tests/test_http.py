@@ -265,6 +265,8 @@ async def test_the_document_names_every_verb_with_its_body_and_problems(web: Lab
     }  # fmt: skip
     schema = verbs["check"]["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/CheckIn"}
+    assert "ValidationError" not in json.dumps(document)
+    assert {"Retry-After", "RateLimit", "X-Request-Id"} <= set(verbs["start"]["responses"]["429"]["headers"])
     named = json.dumps(document)
     assert all(f'"{name}":' in named for name in ("StartIn", "CheckIn", "NothingIn", "TransactionIn"))
 

@@ -151,7 +151,7 @@ def forgetful(lab_: Lab) -> None:
     async def keep(*_: Any) -> None:
         raise StoreUnavailable("gone", retry_after=1)
 
-    lab_.service.store.keep = keep  # type: ignore[method-assign]
+    lab_.service.claims.keep = keep  # type: ignore[method-assign]
 
 
 async def test_a_start_whose_answer_was_not_kept_is_not_sent_again(web: Lab) -> None:
@@ -205,30 +205,30 @@ async def test_body_and_answer_at_rest_give_up_neither_code_nor_number(web: Lab,
 
 
 async def test_a_claim_that_another_holds_outlives_a_release(web: Lab) -> None:
-    store = web.service.store
-    since, _ = await store.claim("c", "digest")
-    await store.claim("c", "digest")
-    await store.release("c", "digest", since)
-    await store.keep("c", "digest", since, "k1", b"sealed")
-    assert await store.claim("c", "digest") == (since, ("k1", b"sealed"))
+    claims = web.service.claims
+    since, _ = await claims.claim("c", "digest")
+    await claims.claim("c", "digest")
+    await claims.release("c", "digest", since)
+    await claims.keep("c", "digest", since, "k1", b"sealed")
+    assert await claims.claim("c", "digest") == (since, ("k1", b"sealed"))
 
 
 async def test_a_claim_that_all_let_go_is_free_for_another_request(web: Lab) -> None:
-    store = web.service.store
-    since, _ = await store.claim("c", "digest")
-    await store.release("c", "digest", since)
-    assert (await store.claim("c", "another"))[1] is None
+    claims = web.service.claims
+    since, _ = await claims.claim("c", "digest")
+    await claims.release("c", "digest", since)
+    assert (await claims.claim("c", "another"))[1] is None
 
 
 async def test_a_late_release_does_not_touch_a_newer_claim(web: Lab) -> None:
-    store = web.service.store
-    since, _ = await store.claim("c", "digest")
-    await store.release("c", "digest", since)
+    claims = web.service.claims
+    since, _ = await claims.claim("c", "digest")
+    await claims.release("c", "digest", since)
     web.pass_time(1)
-    newer, _ = await store.claim("c", "digest")
-    await store.release("c", "digest", since)
-    await store.keep("c", "digest", newer, "k1", b"sealed")
-    assert (await store.claim("c", "digest"))[1] == ("k1", b"sealed")
+    newer, _ = await claims.claim("c", "digest")
+    await claims.release("c", "digest", since)
+    await claims.keep("c", "digest", newer, "k1", b"sealed")
+    assert (await claims.claim("c", "digest"))[1] == ("k1", b"sealed")
 
 
 async def test_after_undeliverable_the_key_takes_a_mended_request(redis: Server) -> None:

@@ -162,7 +162,7 @@ async def test_a_late_answer_is_the_same_when_asked_again(web: Lab) -> None:
     async def gone(*_: Any) -> Any:
         return 0, None
 
-    web.service.store.claim = gone  # type: ignore[method-assign]
+    web.service.claims.claim = gone  # type: ignore[method-assign]
     again = await web.check(id_, web.code(), key=f"k{loser}")
     assert again.status_code in {410, 422}
 
@@ -274,7 +274,7 @@ async def test_boot_refuses_a_schema_that_it_does_not_know(redis: Server, ground
 
 async def test_more_calls_than_connections_wait_their_turn(web: Lab) -> None:
     """redis-py's own pool raises at its limit."""
-    await asyncio.gather(*(web.service.store.ping() for _ in range(500)))
+    await asyncio.gather(*(web.service.timers.ping() for _ in range(500)))
 
 
 async def test_nothing_but_us_retries(web: Lab) -> None:

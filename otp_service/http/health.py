@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otp_service.proof import Signer
-    from otp_service.store.store import Store
+    from otp_service.store.timers import Timers
 
 
-def router(store: Store, signer: Signer, draining: Callable[[], bool]) -> APIRouter:
+def router(timers: Timers, signer: Signer, draining: Callable[[], bool]) -> APIRouter:
     """``/livez``, ``/readyz`` and the JWKS."""
     routes = APIRouter(tags=["operations"])
 
@@ -29,7 +29,7 @@ def router(store: Store, signer: Signer, draining: Callable[[], bool]) -> APIRou
         """Can serve: Redis answers, and it is not draining."""
         if draining():
             return Response(encode({"status": "draining"}), 503, {"Retry-After": "5"}, "application/json")
-        await store.ping()
+        await timers.ping()
         return Response(encode({"status": "ready"}), 200, media_type="application/json")
 
     @routes.get("/.well-known/jwks.json", operation_id="jwks")

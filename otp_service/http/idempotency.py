@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 from otp_service.errors import InvalidRequest, Problem, StoreUnavailable
 from otp_service.http.problems import encode
 from otp_service.keyring import name
-from otp_service.store.records import Operation
+from otp_service.store.answers import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from otp_service.keyring import Keyring
-    from otp_service.store.store import Store
+    from otp_service.store.claims import Claims
 
 KEPT: Final = frozenset({403, 410, 502})
 """Errors that the same request would meet again, or must not try again."""
@@ -53,12 +53,12 @@ class Idempotency:
     """Runs a verb once for each Idempotency-Key of an app.
 
     Args:
-        store: Where claims are.
+        claims: Who asked what with which key.
         keyring: Names claims and operations, seals answers.
     """
 
-    def __init__(self, store: Store, keyring: Keyring) -> None:
-        self._store = store
+    def __init__(self, claims: Claims, keyring: Keyring) -> None:
+        self._claims = claims
         self._keyring = keyring
 
     async def once(
@@ -79,7 +79,7 @@ class Idempotency:
         index = self._keyring.index
         claim = name(index("claim", app, key))
         digest = name(index("request", app, path, body))
-        since, kept = await self._store.claim(claim, digest)
+        since, kept = await self._claims.claim(claim, digest)
         if kept:
             return self._read(claim, *kept)
         operation = Operation(name(index("operation", app, path, key, str(since))), digest, random, since)
@@ -100,12 +100,12 @@ class Idempotency:
             kept = Answer(problem.status, problem.members())
             await self._keep(claim, operation.digest, since, kept)
         elif problem.status < 500:  # noqa: PLR2004 - theirs to mend, not ours
-            await self._store.release(claim, operation.digest, since)
+            await self._claims.release(claim, operation.digest, since)
 
     async def _keep(self, claim: str, digest: str, since: int, answer: Answer) -> None:
         key_id = self._keyring.first
         sealed = self._keyring.seal(key_id, encode([answer.status, answer.body]), "answer", claim)
-        await self._store.keep(claim, digest, since, key_id, sealed)
+        await self._claims.keep(claim, digest, since, key_id, sealed)
 
     def _read(self, claim: str, key_id: str, sealed: bytes) -> Answer:
         status, body = json.loads(self._keyring.unseal(key_id, sealed, "answer", claim))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otp_service.http.body import Body
     from otp_service.http.idempotency import Idempotency
     from otp_service.http.problems import Problems
-    from otp_service.store.records import Operation
+    from otp_service.store.answers import Operation
     from otp_service.verification import Check, Delivery, Verification
     from otp_service.verifier import Verifier
 

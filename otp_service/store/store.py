@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from otp_service.errors import StoreUnavailable, Throttled, VerificationClosed
 from otp_service.store import keys
-from otp_service.store.keys import Events, Shard
-from otp_service.store.records import (
+from otp_service.store.answers import (
     Counted,
     Opened,
     Opening,
     Operation,
-    Record,
     Sent,
     Settled,
     closed,
     limit,
-    outcome_letter,
-    pack,
     refuse,
     window,
 )
+from otp_service.store.keys import Events, Shard
+from otp_service.store.records import Record, outcome_letter, pack
 from otp_service.verification import HASH_BYTES, Outcome
 
 if TYPE_CHECKING:
@@ -111,10 +109,6 @@ class Store:
         reply = await self._scripts.run("boot", [keys.META], {"agree": dict(agree)})
         flat = [text.decode() for text in reply[2]]
         return dict(zip(flat[::2], flat[1::2], strict=True))
-
-    async def ping(self) -> None:
-        """Ask the first shard for nothing."""
-        await self.due(0, 0, 0)
 
     async def open(
         self,
@@ -344,36 +338,6 @@ class Store:
         }
         reply = await self._scripts.run("receive", [shard.verification(about.id), shard.timers], arguments)
         return str(reply[1])
-
-    async def due(self, shard: int, most: int, lease_ms: int) -> list[str]:
-        """Timers of a shard that are due, put off by the lease."""
-        reply = await self._scripts.run("due", [Shard(shard).timers], {"most": most, "lease": lease_ms})
-        return [timer.decode() for timer in reply[2]]
-
-    async def done(self, shard: int, timer: str) -> None:
-        """Take a timer off the list."""
-        await self._scripts.run("done", [Shard(shard).timers], {"timer": timer})
-
-    async def claim(self, name: str, digest: str) -> tuple[int, tuple[str, bytes] | None]:
-        """Claim an Idempotency-Key for one request.
-
-        Returns:
-            Since when it is claimed (ms); and the key id and sealed answer, if one was kept.
-        """
-        arguments = {"digest": digest, "ttl": self._idempotency_ms}
-        _, code, *rest = await self._scripts.run("claim", [keys.claim(name)], arguments)
-        refuse(code, rest)
-        return rest[0], ((rest[1].decode(), rest[2]) if code == "kept" else None)
-
-    async def keep(self, name: str, digest: str, since: int, key_id: str, sealed: bytes) -> None:
-        """Keep the sealed answer to a claimed request."""
-        arguments = {"digest": digest, "since": since, "key_id": key_id}
-        await self._scripts.run("keep", [keys.claim(name)], arguments, sealed)
-
-    async def release(self, name: str, digest: str, since: int) -> None:
-        """Let go of a claim, so that the key can be used for a mended request."""
-        arguments = {"digest": digest, "since": since, "release": True}
-        await self._scripts.run("keep", [keys.claim(name)], arguments, b"")
 
     def _arguments(self, place: Place) -> dict[str, Any]:
         return {
