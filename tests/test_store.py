@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as LostError
 
-from otp_service.errors import StoreUnavailable
+from otp_service.errors import IdempotencyMismatch, StoreUnavailable
 from otp_service.settings import SettingsError
 from otp_service.store import keys
+from otp_service.store.answers import Operation
 from otp_service.store.scripts import VERBS
+from otp_service.store.store import Place
 from otp_service.verification import VerificationId
 from tests import servers
 from tests.lab import NUMBER, Lab, lab, other_code
@@ -353,3 +357,18 @@ async def test_a_cluster_out_of_reach_is_503() -> None:
             assert [answer.status_code for answer in answers] == [503, 503]
             for node in server.nodes:
                 node.start()
+
+
+@pytest.mark.naive("free_guesses")
+async def test_an_operation_with_another_digest_is_a_mismatch(web: Lab) -> None:
+    """Under the claim of the HTTP face, the scripts hold it too: one operation never buys a second guess."""
+    id_ = VerificationId.parse((await web.start()).json()["id"])
+    assert id_
+    place = Place(web.service.settings.apps["web"], id_, "number")
+    store = web.service.store
+    first = Operation("operation", "digest", "run", since=1)
+    await store.attempt(place, first, 6, ["k1"])
+    await store.settle(place, first, 1, matched=False)
+    with suppress(IdempotencyMismatch):
+        await store.attempt(place, replace(first, digest="another", run="run 2"), 6, ["k1"])
+        raise AssertionError("it was answered")
