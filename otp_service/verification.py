@@ -46,6 +46,11 @@ class VerificationId:
     """128 bits: six name the shard of the number, the rest are random or derived from an Idempotency-Key."""
 
     raw: bytes
+    bare: str = field(init=False, repr=False, compare=False)
+    """The 26 characters after the prefix; every key in Redis has them, so they are written once."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bare", base64.b32encode(self.raw).decode().rstrip("=").lower())
 
     @classmethod
     def of(cls, shard: int, entropy: bytes | None = None) -> VerificationId:
@@ -72,11 +77,6 @@ class VerificationId:
     def shard(self) -> int:
         """The shard that holds everything about the number."""
         return self.raw[0] >> 2
-
-    @property
-    def bare(self) -> str:
-        """The 26 characters after the prefix."""
-        return base64.b32encode(self.raw).decode().rstrip("=").lower()
 
     def __str__(self) -> str:
         return _PREFIX + self.bare

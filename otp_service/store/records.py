@@ -70,6 +70,10 @@ class Record:
         made = {(self.sends, attempt): delivery for attempt, delivery in enumerate(tries, 1)}
         return replace(self, deliveries={**self.deliveries, **made})
 
+    def at(self, now_ms: int, status: bytes, checks: int) -> Record:
+        """As it stands at a later moment."""
+        return replace(self, now_ms=now_ms, status=STATUSES[status.decode()], checks=checks)
+
     def view(
         self, app: AppSettings, id_: VerificationId, target: Target, limit: RateLimit | None = None
     ) -> Verification:

@@ -239,7 +239,7 @@ class Store:
             shard.outbox,
         ]
         now, code, *rest = await self._scripts.run("record", verb_keys, arguments, hash_)
-        return Record.read(now, rest[0], rest[1], record.sealed) if code == "ok" else record
+        return record.at(now, rest[0], rest[1]) if code == "ok" else record
 
     async def attempt(
         self, place: Place, operation: Operation, length: int, key_ids: Sequence[str]

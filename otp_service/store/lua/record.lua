@@ -31,4 +31,4 @@ v = read(record)
 if status(v) == 'p' and lost(v, a.send) then -- a receipt was faster than this
   redis.call('ZADD', timers, now, a.timer)
 end
-return reply('ok', status(v), flatten(v))
+return reply('ok', status(v), tonumber(v.n))
