@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis as raw
+from redis.asyncio import RedisCluster
 
 from otp_service.embedded import EmbeddedRedis, find_server
+from otp_service.store.client import connect
 from tests.faults_http import Authority
 from tests.lab import lab
 from tests.servers import command, debian
@@ -94,3 +96,12 @@ async def test_over_tls_with_a_private_authority(tmp_path: Path) -> None:
         assert await approves(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={authority.ca_file}")
         with closing(raw.Redis(port=port, ssl=True)) as stranger, pytest.raises(raw.ConnectionError):
             stranger.ping()
+
+
+@pytest.mark.parametrize("kind", ["sentinel", "cluster"])
+async def test_tls_and_its_user_reach_every_node(kind: str) -> None:
+    client = connect(f"rediss+{kind}://otp:p%40ss@127.0.0.1:1,127.0.0.1:2/otp?ssl_ca_certs=/ca.pem")
+    pool = client if isinstance(client, RedisCluster) else client.connection_pool
+    wanted = {"username": "otp", "password": "p@ss", "ssl_ca_certs": "/ca.pem"}
+    assert {name: pool.connection_kwargs.get(name) for name in wanted} == wanted
+    await client.aclose()

@@ -11,10 +11,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as LostError
 
-from otp_service.errors import IdempotencyMismatch, StoreUnavailable
+from otp_service.errors import IdempotencyMismatch, StoreUnavailable, VerificationClosed
 from otp_service.settings import SettingsError
 from otp_service.store import keys
-from otp_service.store.answers import Operation
+from otp_service.store.answers import Opening, Operation
 from otp_service.store.scripts import VERBS
 from otp_service.store.store import Place
 from otp_service.verification import VerificationId
@@ -362,9 +362,7 @@ async def test_a_cluster_out_of_reach_is_503() -> None:
 @pytest.mark.naive("free_guesses")
 async def test_an_operation_with_another_digest_is_a_mismatch(web: Lab) -> None:
     """Under the claim of the HTTP face, the scripts hold it too: one operation never buys a second guess."""
-    id_ = VerificationId.parse((await web.start()).json()["id"])
-    assert id_
-    place = Place(web.service.settings.apps["web"], id_, "number")
+    place = await opened(web)
     store = web.service.store
     first = Operation("operation", "digest", "run", since=1)
     await store.attempt(place, first, 6, ["k1"])
@@ -372,3 +370,33 @@ async def test_an_operation_with_another_digest_is_a_mismatch(web: Lab) -> None:
     with suppress(IdempotencyMismatch):
         await store.attempt(place, replace(first, digest="another", run="run 2"), 6, ["k1"])
         raise AssertionError("it was answered")
+
+
+async def opened(web: Lab) -> Place:
+    id_ = VerificationId.parse((await web.start()).json()["id"])
+    assert id_
+    return Place(web.service.settings.apps["web"], id_, "number")
+
+
+async def test_a_check_that_came_too_late_hears_so_again(web: Lab) -> None:
+    place = await opened(web)
+    await web.cancel(str(place.id))
+    operation = Operation("operation", "digest", "run", since=1)
+    heard = []
+    for _ in range(2):
+        with pytest.raises(VerificationClosed) as closed:
+            await web.service.store.attempt(place, operation, 6, ["k1"])
+        heard.append((closed.value.verification_status, closed.value.replayed))
+    assert heard == [("canceled", False), ("canceled", True)]
+
+
+async def test_a_resend_of_what_was_started_anew_meanwhile_is_503(web: Lab) -> None:
+    opening = Opening("login", "k9", 6, b"h" * 16, b"")
+    operation = Operation("operation", "digest", "run", since=1)
+    with pytest.raises(StoreUnavailable):
+        await web.service.store.resend(await opened(web), operation, opening, [], 1000)
+
+
+async def test_a_reply_that_is_late_twice_is_503(web: Lab) -> None:
+    web.service.scripts._not_after = lambda *_: 1  # type: ignore[method-assign]
+    assert (await web.start()).status_code == 503
