@@ -18,14 +18,16 @@ from otp_service.delivery.chain import Chain
 from otp_service.delivery.courier import INBOX, Courier
 from otp_service.delivery.receipts import ReceiptUrls
 from otp_service.delivery.transport import Transport
-from otp_service.http import health, openapi, receipts
+from otp_service.http import health, openapi, pages, receipts
 from otp_service.http.auth import Keys
 from otp_service.http.edge import Edge
 from otp_service.http.idempotency import Idempotency
 from otp_service.http.problems import Problems
+from otp_service.http.timing import Timing
 from otp_service.http.verifications import Verifications
 from otp_service.keyring import Keyring
 from otp_service.messages import Templates
+from otp_service.metrics import Metrics
 from otp_service.proof import Signer
 from otp_service.settings import ProviderSettings, SettingsError, not_in_force
 from otp_service.store import boot
@@ -41,9 +43,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from otp_service.delivery.provider import Provider
-    from otp_service.events import Listener
+    from otp_service.events import Event, Listener
     from otp_service.settings import AppSettings, Settings
     from otp_service.store.client import RedisClient
+
+
+_SHORTEST_CREDENTIAL = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class Service:
     signer: Signer = field(repr=False)
     verifier: Verifier = field(repr=False)
     worker: Worker = field(repr=False)
+    metrics: Metrics = field(repr=False)
+    tell: Listener = field(repr=False)
     draining: bool = False
 
     @asynccontextmanager
@@ -105,25 +112,33 @@ class Service:
             yield
 
 
-def build(settings: Settings, seams: Seams | None = None) -> Service:
+def build(settings: Settings, seams: Seams | None = None, metrics: Metrics | None = None) -> Service:
     """Make every part, once.
 
     Args:
         settings: All that ``require_serving`` asks for.
         seams: For tests and the demo.
+        metrics: Where to count, if somebody serves that.
 
     Raises:
         SettingsError: A provider's section has faults.
     """
     seams = seams or Seams()
+    metrics = metrics or Metrics()
+    tell = _both(seams.listener, metrics.tell)
     keyring = _keyring(settings, seams)
     client = connect(settings.redis_url or "")
-    scripts = Scripts(client, connections=CONNECTIONS, skew=seams.skew)
+    scripts = Scripts(client, connections=CONNECTIONS, skew=seams.skew, watch=metrics.script)
     store = Store(
         scripts, record_ttl=settings.record_ttl_seconds, idempotency_ttl=settings.idempotency_ttl_seconds
     )
     timers = Timers(scripts)
-    pool = HashPool(PROFILES[settings.hash_profile], threads=os.cpu_count() or 1, queue=settings.hash_queue)
+    pool = HashPool(
+        PROFILES[settings.hash_profile],
+        threads=os.cpu_count() or 1,
+        queue=settings.hash_queue,
+        hashed=metrics.hashed,
+    )
     transport = Transport()
     made = _providers(settings, transport)
     urls = ReceiptUrls(settings.public_url, keyring)
@@ -138,11 +153,12 @@ def build(settings: Settings, seams: Seams | None = None) -> Service:
                 urls,
                 settings.routes,
                 {name: _templates(app) for name, app in settings.apps.items()},
-                seams.listener,
+                {name: _credentials(section) for name, section in settings.providers.items()},
+                tell,
             ),
             signer=signer,
             installation_sends=settings.limits.sends_per_number,
-            tell=seams.listener,
+            tell=tell,
             draw=seams.draw,
             random=seams.random,
         )
@@ -162,21 +178,26 @@ def build(settings: Settings, seams: Seams | None = None) -> Service:
         signer=signer,
         verifier=verifier,
         worker=Worker(timers, verifier, settings.apps),
+        metrics=metrics,
+        tell=tell,
     )
 
 
-def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = True) -> FastAPI:
+def create_app(
+    settings: Settings, *, seams: Seams | None = None, work: bool = True, metrics: Metrics | None = None
+) -> FastAPI:
     """The service as an ASGI application.
 
     Args:
         settings: All that ``require_serving`` asks for.
         seams: For tests and the demo.
         work: Whether to run the worker in this process too.
+        metrics: Where to count, if somebody serves that.
 
     Raises:
         SettingsError: A provider's section has faults.
     """
-    service = build(settings, seams)
+    service = build(settings, seams, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -192,7 +213,7 @@ def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = T
         redoc_url=None,
         redirect_slashes=False,  # a redirect would be built from the Host header
     )
-    problems = Problems(settings.public_url)
+    problems = Problems(settings.public_url, service.tell)
     problems.install(app)
     app.include_router(
         Verifications(service.verifier, Idempotency(service.claims, service.keyring), problems).router()
@@ -201,17 +222,27 @@ def create_app(settings: Settings, *, seams: Seams | None = None, work: bool = T
         receipts.router(service.verifier, service.providers, service.urls, service.worker.wake)
     )
     app.include_router(health.router(service.timers, service.signer, lambda: service.draining))
+    openapi.complete(app)
+    app.include_router(pages.router(app.openapi))
     app.add_middleware(
         Edge,
         keys=Keys(settings.apps.values()),
         problems=problems,
         strangers=settings.limits.requests_per_address,
     )
+    app.add_middleware(Timing, answered=service.metrics.answered)
     app.state.service = service
-    openapi.complete(app)
     for sentence in not_in_force(settings):
         logging.getLogger("otp_service").warning("%s", sentence)
     return app
+
+
+def _both(first: Listener, second: Listener) -> Listener:
+    def tell(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return tell
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
@@ -239,6 +270,12 @@ def _providers(settings: Settings, transport: Transport) -> dict[str, Provider]:
 def _timeout(settings: Settings, provider: str) -> float:
     section = settings.providers.get(provider)
     return section.timeout_seconds if section else ProviderSettings(type=INBOX).timeout_seconds
+
+
+def _credentials(section: ProviderSettings) -> tuple[str, ...]:
+    """A section's own options, of which any may be a secret; one that is shorter would mask common words."""
+    values = (str(value) for value in section.options.values())
+    return tuple(value for value in values if len(value) >= _SHORTEST_CREDENTIAL)
 
 
 def _templates(app: AppSettings) -> Templates:

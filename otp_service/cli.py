@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +15,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from otp_service import dev as dev_
-from otp_service import provision
+from otp_service import doctor, provision
 from otp_service import serve as serve_
 from otp_service.delivery import providers
 from otp_service.embedded import NoServer
@@ -21,7 +23,7 @@ from otp_service.messages import template_faults
 from otp_service.settings import SCOPES, Settings, SettingsError, example, load, not_in_force, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class _Commands(TyperGroup):
@@ -116,15 +118,55 @@ def serve(
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Leave that to `otp-service worker`.")
     ] = False,
+    drain_seconds: Annotated[
+        float,
+        typer.Option(min=0, max=300, help="Serve on so long after SIGTERM, with /readyz at 503."),
+    ] = 0,
 ) -> None:
-    """Serve the API, and do the worker's part too."""
-    serve_.serve(read_settings(config), host=host, port=port, workers=workers, work=not no_worker)
+    """Serve the API, and do the worker's part too; SIGHUP reads the configuration again."""
+    serve_.serve(
+        partial(read_settings, config),
+        host=host,
+        port=port,
+        workers=workers,
+        work=not no_worker,
+        drain_seconds=drain_seconds,
+    )
 
 
 @app.command()
 def worker(config: ConfigOption = None) -> None:
     """Do what goes on without a caller, such as sends that failed receipts made due."""
-    serve_.work(read_settings(config))
+    serve_.work(partial(read_settings, config))
+
+
+@app.command("doctor")
+def diagnose(
+    *,
+    config: ConfigOption = None,
+    send_to: Annotated[
+        str | None, typer.Option("--send-to", help="Also send a real message to this number.")
+    ] = None,
+    app_name: Annotated[
+        str | None, typer.Option("--app", help="Through whose route, where there are several apps.")
+    ] = None,
+) -> None:
+    """Say what is wrong with this deployment, and how to mend it."""
+    if not asyncio.run(_healthy(partial(read_settings, config), send_to, app_name)):
+        raise typer.Exit(1)
+
+
+async def _healthy(read: Callable[[], Settings], send_to: str | None, app_name: str | None) -> bool:
+    """Print every finding; whether none is a failure."""
+    levels = set()
+    async for finding in doctor.examine(read):
+        typer.echo(finding)
+        levels.add(finding.level)
+    if send_to and doctor.Level.FAIL not in levels:
+        async for finding in doctor.send(read(), app_name, send_to):
+            typer.echo(finding)
+            levels.add(finding.level)
+    return doctor.Level.FAIL not in levels
 
 
 @app.command()

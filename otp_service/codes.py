@@ -13,6 +13,7 @@ import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from argon2.low_level import Type, hash_secret_raw
@@ -90,19 +91,27 @@ def _digit(character: str) -> str:
 
 
 class Ticket:
-    """A place in the hash pool; whoever holds one is sure to be served."""
+    """A place in the hash pool."""
 
-    def __init__(self, pool: ThreadPoolExecutor, profile: Profile) -> None:
+    def __init__(
+        self, pool: ThreadPoolExecutor, profile: Profile, hashed: Callable[[float, float], None]
+    ) -> None:
         self._pool = pool
         self._profile = profile
+        self._hashed = hashed
 
     async def hash(self, digest: bytes, salt: bytes) -> bytes:
         """Argon2id of a digest, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._hash, digest, salt)
+        asked = perf_counter()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._hash, digest, salt, asked)
 
-    def _hash(self, digest: bytes, salt: bytes) -> bytes:
+    def _hash(self, digest: bytes, salt: bytes, asked: float) -> bytes:
         cost = self._profile
-        return hash_secret_raw(digest, salt, cost.passes, cost.memory_kib, cost.lanes, HASH_BYTES, Type.ID)
+        began = perf_counter()
+        hashed = hash_secret_raw(digest, salt, cost.passes, cost.memory_kib, cost.lanes, HASH_BYTES, Type.ID)
+        self._hashed(began - asked, perf_counter() - began)
+        return hashed
 
 
 class HashPool:
@@ -114,16 +123,27 @@ class HashPool:
         profile: What a hash costs.
         threads: Hashes at work at once.
         queue: Callers that may wait for a thread.
+        hashed: Hears, in the thread, how many seconds each hash waited and how many it took.
     """
 
-    def __init__(self, profile: Profile, *, threads: int, queue: int) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        threads: int,
+        queue: int,
+        hashed: Callable[[float, float], None] = lambda _waited, _took: None,
+    ) -> None:
         self._profile = profile
+        self._hashed = hashed
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
         self._free = threads + queue
 
-    @contextmanager
-    def ticket(self) -> Iterator[Ticket]:
-        """A place for one caller.
+    def admit(self) -> None:
+        """Turn a caller away while the queue is full; ask before anything is counted.
+
+        It holds no place: whoever waits for Redis must not keep others from hashing, so what is under way
+        there can exceed the queue by the number of its connections.
 
         Raises:
             Overloaded: The queue is full.
@@ -132,9 +152,13 @@ class HashPool:
             raise Overloaded(
                 "The service is at its limit and counted nothing. Try again shortly.", retry_after=1
             )
+
+    @contextmanager
+    def ticket(self) -> Iterator[Ticket]:
+        """A place for one caller who was admitted."""
         self._free -= 1
         try:
-            yield Ticket(self._pool, self._profile)
+            yield Ticket(self._pool, self._profile, self._hashed)
         finally:
             self._free += 1
 

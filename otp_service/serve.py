@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging.config
 import math
+import os
 import signal
 import socket
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,30 +15,30 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from otp_service.app import build, create_app
+from otp_service.app import build
 from otp_service.errors import StoreUnavailable
+from otp_service.metrics import exposed
+from otp_service.reload import Reloadable, revised, tell_faults
 from otp_service.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import NoReturn
 
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from otp_service.settings import Settings
 
 LOG: Final[dict[str, Any]] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {"format": "%(asctime)s %(levelname)s %(message)s", "datefmt": "%Y-%m-%dT%H:%M:%S%z"}
-    },
+    "formatters": {"plain": {"()": "otp_service.logs.formatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
     # At INFO httpx writes down the URL of every call, and those of some providers hold the account's id.
     "loggers": {"httpx": {"level": "WARNING"}, "uvicorn": {"level": "WARNING"}},
 }
-"""One plain line for each event, on standard error."""
+"""One line for each event, on standard error: JSON, or for people on a terminal."""
 
 BACKLOG: Final = 2048
 """Connections that wait for a process to take them; the kernel's ``somaxconn`` may be less."""
@@ -53,38 +53,83 @@ class RedisUnreachable(RuntimeError):  # noqa: N818 - it says what is the matter
     """Redis did not answer at the start; the text says so to whoever starts the service."""
 
 
-def serve(settings: Settings, *, host: str, port: int, workers: int, work: bool) -> None:
-    """Serve the API until SIGINT or SIGTERM.
+def serve(
+    read: Callable[[], Settings], *, host: str, port: int, workers: int, work: bool, drain_seconds: float = 0
+) -> None:
+    """Serve the API until SIGINT or SIGTERM; SIGHUP reads the configuration again.
 
     Args:
-        settings: What to serve.
+        read: Reads the configuration, in every process.
         host: Address or name to listen on; ``::`` is IPv4 too.
         port: 0 for a free one.
         workers: Processes that serve, at least 1.
         work: Whether each runs the worker too.
+        drain_seconds: How long to serve on after SIGTERM, with ``/readyz`` at 503.
 
     Raises:
         SettingsError: Something is missing, the address is taken, or Redis is not the one that was meant.
         RedisUnreachable: It does not answer.
         SystemExit: With 0 when it was told to stop.
     """
+    settings = read()
     settings.require_serving()
     end_on_signals()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it waits until somebody listens to it
     logging.config.dictConfig(LOG)
     _run(_look(settings))
-    with listen(host, port) as listener:
+    with listen(host, port) as listener, exposed(settings.metrics_listen, workers) as metrics:
         # Every process gets the settings that were found good, whatever the file says by then.
-        app = partial(create_app, settings, work=work)
-        config = server_config(settings, app, factory=True, workers=workers)
+        app = partial(Reloadable, read=read, work=work, drain_seconds=drain_seconds, metrics=metrics)
+        config = server_config(settings, partial(app, settings), factory=True, workers=workers)
         where = _authority(host, listener.getsockname()[1])
         logging.getLogger("otp_service").info("Serving on http://%s, processes: %d", where, workers)
         if workers == 1:
             run(config, listener)
             return
-        processes = Multiprocess(config, [listener])
+        processes = _Processes(config, listener, settings, read, app)
         processes.run()
         if any(process.exitcode == STARTUP_FAILURE for process in processes.processes):
             raise SystemExit(STARTUP_FAILURE)  # it wrote why to the log
+
+
+class _Processes(Multiprocess):
+    """uvicorn's, but SIGHUP is passed on: a new process would cost every open connection.
+
+    Args:
+        config: How each serves.
+        listener: Where.
+        settings: What is in force.
+        read: Reads the configuration again.
+        app: Makes the application of a process that starts.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        settings: Settings,
+        read: Callable[[], Settings],
+        app: Callable[[Settings], Reloadable],
+    ) -> None:
+        super().__init__(config, [listener])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        self._settings = settings
+        self._read = read
+        self._app = app
+
+    def handle_hup(self) -> None:
+        """Let every process, those that start later too, have the configuration as it now is."""
+        try:
+            self._settings, _ = revised(self._settings, self._read)
+        except SettingsError as error:
+            tell_faults(error)
+            return
+        self.config.app = partial(self._app, self._settings)
+        for process in self.processes:
+            # The signal would end one that does not listen to it yet.
+            ready = process.wait_until_ready(self.config.timeout_worker_healthcheck, self.should_exit)
+            if ready and process.pid:
+                os.kill(process.pid, signal.SIGHUP)
 
 
 def run(config: uvicorn.Config, listener: socket.socket) -> None:
@@ -94,16 +139,19 @@ def run(config: uvicorn.Config, listener: socket.socket) -> None:
         runner.run(uvicorn.Server(config).serve([listener]))
 
 
-def work(settings: Settings) -> None:
-    """Run the worker alone until SIGINT or SIGTERM.
+def work(read: Callable[[], Settings]) -> None:
+    """Run the worker alone until SIGINT or SIGTERM; SIGHUP reads the configuration again.
 
     Raises:
         SettingsError: Something is missing, or Redis is not the one that was meant.
         RedisUnreachable: It does not answer.
     """
+    settings = read()
     settings.require_serving()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     logging.config.dictConfig(LOG)
-    _run(_work(settings))
+    with exposed(settings.metrics_listen) as metrics:
+        _run(_work(Reloadable(settings, read, work=True, metrics=metrics)))
 
 
 def _run(what: Coroutine[Any, Any, None]) -> None:
@@ -123,15 +171,13 @@ async def _look(settings: Settings) -> None:
         pass
 
 
-async def _work(settings: Settings) -> None:
-    service = build(settings)
-    async with service.running(work=False):
-        working = asyncio.ensure_future(service.worker.run())
+async def _work(service: Reloadable) -> None:
+    told = asyncio.Event()
+    async with service.running():
         for each in _SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(each, working.cancel)
+            asyncio.get_running_loop().add_signal_handler(each, told.set)
         logging.getLogger("otp_service").info("Working")
-        with suppress(asyncio.CancelledError):
-            await working
+        await told.wait()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -159,7 +205,7 @@ def _authority(host: str, port: int) -> str:
 
 def server_config(
     settings: Settings,
-    app: FastAPI | Callable[[], FastAPI],
+    app: ASGIApp | Callable[[], ASGIApp],
     **options: Any,  # noqa: ANN401 - uvicorn's own
 ) -> uvicorn.Config:
     """How uvicorn is to serve this service.

@@ -22,7 +22,7 @@ from otp_service.verification import Check, Outcome, ReceiptState, Status, Targe
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otp_service.codes import HashPool, Ticket
+    from otp_service.codes import HashPool
     from otp_service.delivery.courier import Courier
     from otp_service.delivery.provider import Receipt
     from otp_service.events import Listener
@@ -168,17 +168,17 @@ class Verifier:
             VerificationClosed: It takes no more checks.
         """
         place = Place(app, id_)
-        with self._pool.ticket() as ticket:
-            counted = await self._store.attempt(place, operation, len(guess.code), self._keyring.ids)
-            if counted == "length":
-                raise _another_length()
-            if counted == "unkeyed":
-                raise UnknownKey
-            target = self._unseal(place, counted.key_id, counted.sealed)
-            if counted.settled:
-                return self._checked(place, counted.settled, target, guess, replayed=True)
-            binding = Binding(app.name, id_, target.to, guess.purpose, guess.transaction)
-            hashed = await self._hash(ticket, binding, counted.key_id, guess.code)
+        self._pool.admit()
+        counted = await self._store.attempt(place, operation, len(guess.code), self._keyring.ids)
+        if counted == "length":
+            raise _another_length()
+        if counted == "unkeyed":
+            raise UnknownKey
+        target = self._unseal(place, counted.key_id, counted.sealed)
+        if counted.settled:
+            return self._checked(place, counted.settled, target, guess, replayed=True)
+        binding = Binding(app.name, id_, target.to, guess.purpose, guess.transaction)
+        hashed = await self._hash(binding, counted.key_id, guess.code)
         place = self._place(app, id_, target.to)
         right = codes.match(hashed, counted.live)
         settled = await self._store.settle(place, operation, counted.ordinal, matched=right)
@@ -283,12 +283,13 @@ class Verifier:
         return record.view(app, id_, target, fresh.limit)
 
     async def _new_code(self, binding: Binding, key_id: str, length: int) -> tuple[str, bytes]:
-        with self._pool.ticket() as ticket:
-            code = self._draw(length)
-            return code, await self._hash(ticket, binding, key_id, code)
+        self._pool.admit()
+        code = self._draw(length)
+        return code, await self._hash(binding, key_id, code)
 
-    async def _hash(self, ticket: Ticket, binding: Binding, key_id: str, code: str) -> bytes:
-        return await ticket.hash(binding.digest(self._keyring, key_id, code), binding.salt)
+    async def _hash(self, binding: Binding, key_id: str, code: str) -> bytes:
+        with self._pool.ticket() as ticket:
+            return await ticket.hash(binding.digest(self._keyring, key_id, code), binding.salt)
 
     def _new_place(self, app: AppSettings, wish: Wish, operation: Operation) -> tuple[Place, Events]:
         """Where a new verification goes: the number names the shard, an Idempotency-Key the rest."""

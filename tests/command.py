@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -53,8 +54,14 @@ class Command:
         return self.process.wait(PATIENCE)
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port: int = held.getsockname()[1]
+        return port
+
+
 def environment(**more: str) -> dict[str, str]:
-    """The environment without settings of ours, and without a wish for colours."""
+    """The environment without settings of ours but a port for metrics, and without a wish for colours."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -62,7 +69,7 @@ def environment(**more: str) -> dict[str, str]:
     }
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         kept.pop(name, None)
-    return kept | more
+    return {"OTP_METRICS_LISTEN": f"127.0.0.1:{free_port()}"} | kept | more
 
 
 @contextmanager

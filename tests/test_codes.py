@@ -137,9 +137,10 @@ def test_any_live_hash_matches_and_a_piece_of_two_does_not() -> None:
 
 async def test_a_full_pool_turns_away_before_anything_is_counted() -> None:
     pool = HashPool(PROFILES["test"], threads=1, queue=1)
-    with pool.ticket(), pool.ticket(), pytest.raises(Overloaded) as refused, pool.ticket():
-        pass
+    with pool.ticket(), pool.ticket(), pytest.raises(Overloaded) as refused:
+        pool.admit()
     assert refused.value.retry_after == 1
+    pool.admit()
     with pool.ticket() as ticket:
         assert len(await ticket.hash(b"d" * 32, b"s" * 16)) == codes.HASH_BYTES
     pool.close()

@@ -25,6 +25,8 @@ MAY_IMPORT = {
     "proof": {"verification"},
     "codes": {"keyring"} | BASE,
     "events": {"delivery"} | BASE,
+    "logs": {"events"},
+    "metrics": {"events", "settings"},
     "store": STORE,
     "guard": {"guard"} | STORE,
     "delivery": DELIVERY,
@@ -40,6 +42,8 @@ OUTSIDE = {
     "argon2": {"codes"},
     "slowapi": {"http"},
     "jwt": {"proof", "demo"},
+    "prometheus_client": {"metrics"},
+    "structlog": {"logs", "http"},
 }
 """Packages that only these rooms may import."""
 

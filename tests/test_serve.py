@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
-from otp_service import provision
 from otp_service.cli import app
 from otp_service.serve import listen
 from otp_service.settings import SettingsError
 from tests import command, servers
+from tests.deployed import Deployment, Serving, closed, deployed, stopped
 from tests.lab import code_in
 
 if TYPE_CHECKING:
@@ -32,67 +27,10 @@ if TYPE_CHECKING:
 NUMBER = "+37256789045"
 
 
-@dataclass
-class Vendor:
-    """A provider on loopback: keeps every text, and answers once the gate is open."""
-
-    url: str = ""
-    texts: list[str] = field(default_factory=list)
-    asked: threading.Event = field(default_factory=threading.Event)
-    gate: threading.Event = field(default_factory=threading.Event)
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What a service needs: a Redis that keeps things, a provider, a configuration and a key for it."""
-
-    redis: servers.Server
-    vendor: Vendor
-    config: Path
-    key: str
-
-    @contextmanager
-    def serving(self, *options: str, **environ: str) -> Iterator[Serving]:
-        arguments = ("serve", "--config", str(self.config), "--port", "0", *options)
-        with command.started(*arguments, OTP_REDIS_URL=self.redis.url, **environ) as made:
-            url = made.wait_for(r"INFO Serving on (http://[^\s,]+)")[1]
-            bearer = {"Authorization": f"Bearer {self.key}"}
-            with httpx.Client(
-                base_url=url, headers=bearer, timeout=command.PATIENCE, trust_env=False
-            ) as http:
-                yield Serving(made, http)
-
-
-@dataclass(frozen=True)
-class Serving:
-    """A running service and a client of it."""
-
-    command: command.Command
-    http: httpx.Client
-
-    def post(self, path: str, **body: Any) -> httpx.Response:
-        # Each on a connection of its own, so that any process may take it.
-        return self.http.post(f"/v1/verifications/{path}", json=body, headers={"Connection": "close"})
-
-    def processes(self) -> list[int]:
-        """Of those that serve."""
-        pid = self.command.process.pid
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with ExitStack() as stack:
-        redis = stack.enter_context(servers.embedded(appendonly=True))
-        vendor = stack.enter_context(sending())
-        key = provision.api_key(live=True, scopes={"verify"})
-        text = provision.configuration("web", "Acme", ["EE"], [key])
-        text = text.replace('providers = ["console"]', 'providers = ["smspm"]')
-        text += f'\n[providers.smspm]\nbase_url = "{vendor.url}"\nhash = "h"\ntoken = "t"\n'
-        config = tmp_path_factory.mktemp("serve") / "otp.toml"
-        config.write_text(text, "utf-8")
-        yield Deployment(redis, vendor, config, key.key)
+    with deployed(tmp_path_factory.mktemp("serve")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +58,24 @@ def test_it_says_when_but_not_with_what(two: Serving) -> None:
     assert "server" not in headers
 
 
-def test_the_log_is_one_plain_line_for_each_event(two: Serving) -> None:
+def test_the_log_is_one_json_line_for_each_event(two: Serving) -> None:
     two.post("start", to="+37256789047")
-    two.command.wait_for(r"provider=smspm outcome=accepted")
-    line = r"\d{4}(-\d\d){2}T(\d\d:){2}\d\d[+-]\d{4} (INFO (Serving|Started|Tried|Checked) .*)"
+    two.command.wait_for('"event": "Tried"')
+    lines = [json.loads(line) for line in two.command.stderr.splitlines()]
+    events = {line["event"].partition(" ")[0] for line in lines}
 
-    assert [each for each in two.command.stderr.splitlines() if not re.fullmatch(line, each)] == []
+    assert events <= {"Serving", "Started", "Tried", "Checked"}
+    assert all({"timestamp", "level"} <= set(line) for line in lines)
+    assert all("request_id" in line for line in lines if line["event"] == "Tried")
+
+
+def test_metrics_count_for_all_processes(two: Serving) -> None:
+    for number in range(4):
+        assert two.post("start", to=f"+3725678902{number}").status_code == 201
+    text = httpx.get(f"http://{two.metrics}/metrics", trust_env=False).text
+    [count] = re.findall(r'^otp_starts_total\{app="web"\} ([0-9.]+)$', text, re.MULTILINE)
+
+    assert float(count) >= 4
 
 
 def test_the_log_holds_neither_code_nor_number_nor_the_address_of_a_provider(
@@ -133,7 +83,7 @@ def test_the_log_holds_neither_code_nor_number_nor_the_address_of_a_provider(
 ) -> None:
     two.post("start", to="+37256789048")
     code = code_in(deployment.vendor.texts[-1])
-    two.command.wait_for(r"to=\+372\*{5}048 provider=smspm outcome=accepted")
+    two.command.wait_for(r'"to": "\+372\*{5}048", "provider": "smspm", "outcome": "accepted"')
 
     assert not re.search(rf"\b{code}\b|56789048|{deployment.vendor.url}", two.command.stderr)
 
@@ -221,63 +171,10 @@ def test_a_redis_that_forgets_is_refused_in_a_sentence(deployment: Deployment) -
 def test_the_worker_works_until_it_is_told_to_stop(deployment: Deployment) -> None:
     arguments = ("worker", "--config", str(deployment.config))
     with command.started(*arguments, OTP_REDIS_URL=deployment.redis.url) as made:
-        made.wait_for("INFO Working")
+        made.wait_for("Working")
 
         assert made.end() == 0
         assert "Traceback" not in made.stderr
-
-
-@contextmanager
-def sending() -> Iterator[Vendor]:
-    vendor = Vendor()
-    vendor.gate.set()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            vendor.texts.append(body["text"])
-            vendor.asked.set()
-            vendor.gate.wait(command.PATIENCE)
-            answer = b'{"status": "success", "messageId": "m1"}'
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        vendor.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield vendor
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def closed(vendor: Vendor) -> Iterator[None]:
-    """The vendor keeps its answers back."""
-    vendor.asked.clear()
-    vendor.gate.clear()
-    try:
-        yield
-    finally:
-        vendor.gate.set()
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """A process that stands still."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def refuses_connections(serving: Serving) -> None:

@@ -121,7 +121,6 @@ def test_nothing_that_is_not_in_force_is_silent(full: Settings) -> None:
         "spend_cap",
         "trusted_proxies",
         "operators",
-        "metrics_listen",
         "guard",
         "apps.web.spend_cap",
         "apps.web.webhook",

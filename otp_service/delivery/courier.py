@@ -40,6 +40,7 @@ class Courier:
         receipt_urls: Where they report.
         routes: By name.
         templates: By app.
+        credentials: What each provider's account is opened with, to be kept out of the log.
         tell: Hears of every try.
     """
 
@@ -49,12 +50,14 @@ class Courier:
         receipt_urls: ReceiptUrls,
         routes: Mapping[str, RouteSettings],
         templates: Mapping[str, Templates],
+        credentials: Mapping[str, Collection[str]],
         tell: Listener,
     ) -> None:
         self._chain = chain
         self._receipt_urls = receipt_urls
         self._routes = routes
         self._templates = templates
+        self._credentials = credentials
         self._tell = tell
 
     def preview(self, app: AppSettings, phone: Phone, target: Target) -> None:
@@ -108,7 +111,8 @@ class Courier:
             segments=segments(text).count,
         )
         for delivery, answer in tries:
-            self._tell(events.Tried.of(app.name, str(id_), phone.e164, delivery, answer))
+            known = self._credentials.get(delivery.provider, ())
+            self._tell(events.Tried.of(app.name, str(id_), phone.e164, delivery, answer, known))
         return [delivery for delivery, _ in tries]
 
     def _text(self, app: AppSettings, phone: Phone, target: Target, code: str) -> str:

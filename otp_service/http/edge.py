@@ -17,6 +17,7 @@ from limits import RateLimitItemPerSecond
 from slowapi import Limiter
 from slowapi.util import get_remote_address
 from starlette.datastructures import Headers, MutableHeaders
+from structlog.contextvars import bound_contextvars
 
 from otp_service.errors import Throttled
 
@@ -71,10 +72,9 @@ class Edge:
             address = (scope.get("client") or ("unknown", 0))[0]
             kind = "wrong key" if "authorization" in headers else "address"
             refusal = self._hit(self._strangers, kind, address)
-        if refusal:
-            await self._problems.render(refusal, request_id)(scope, receive, named)
-        else:
-            await self._app(scope, receive, named)
+        with bound_contextvars(request_id=request_id):
+            answering = self._problems.render(refusal, scope) if refusal else self._app
+            await answering(scope, receive, named)
 
     def _hit(self, window: Window, kind: str, who: str) -> Throttled | None:
         item = RateLimitItemPerSecond(window.limit, window.seconds)

@@ -19,12 +19,12 @@ def router(timers: Timers, signer: Signer, draining: Callable[[], bool]) -> APIR
     """``/livez``, ``/readyz`` and the JWKS."""
     routes = APIRouter(tags=["operations"])
 
-    @routes.get("/livez", operation_id="livez")
+    @routes.get("/livez", operation_id="livez", response_description="Alive.")
     async def livez() -> dict[str, str]:
         """Alive; touches nothing."""
         return {"status": "alive"}
 
-    @routes.get("/readyz", operation_id="readyz")
+    @routes.get("/readyz", operation_id="readyz", response_description="Ready.")
     async def readyz() -> Response:
         """Can serve: Redis answers, and it is not draining."""
         if draining():
@@ -32,7 +32,7 @@ def router(timers: Timers, signer: Signer, draining: Callable[[], bool]) -> APIR
         await timers.ping()
         return Response(encode({"status": "ready"}), 200, media_type="application/json")
 
-    @routes.get("/.well-known/jwks.json", operation_id="jwks")
+    @routes.get("/.well-known/jwks.json", operation_id="jwks", response_description="The keys, newest first.")
     async def jwks() -> Response:
         """Public keys for the proofs."""
         return Response(

@@ -79,7 +79,7 @@ class Idempotency:
         index = self._keyring.index
         claim = name(index("claim", app, key))
         digest = name(index("request", app, path, body))
-        since, kept = await self._claims.claim(claim, digest)
+        since, kept = await self._claims.claim(claim, digest, random)
         if kept:
             return self._read(claim, *kept)
         operation = Operation(name(index("operation", app, path, key, str(since))), digest, random, since)
@@ -100,7 +100,7 @@ class Idempotency:
             kept = Answer(problem.status, problem.members())
             await self._keep(claim, operation.digest, since, kept)
         elif problem.status < 500:  # noqa: PLR2004 - theirs to mend, not ours
-            await self._claims.release(claim, operation.digest, since)
+            await self._claims.release(claim, operation.digest, since, operation.run)
 
     async def _keep(self, claim: str, digest: str, since: int, answer: Answer) -> None:
         key_id = self._keyring.first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import Response
@@ -11,11 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from otp_service import events
 from otp_service.errors import InternalError, MethodNotAllowed, NotFound, Problem
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
+    from starlette.types import Scope
 
+    from otp_service.events import Listener
     from otp_service.verification import RateLimit
 
 MEDIA_TYPE = "application/problem+json"
@@ -26,9 +28,11 @@ class Problems:
 
     Args:
         public_url: Where the pages that explain the codes are, or None for relative ones.
+        tell: Hears of every refusal.
     """
 
-    def __init__(self, public_url: str | None) -> None:
+    def __init__(self, public_url: str | None, tell: Listener) -> None:
+        self._tell = tell
         self._base = f"{public_url or ''}/errors/"
 
     def install(self, app: FastAPI) -> None:
@@ -39,8 +43,10 @@ class Problems:
         app.add_exception_handler(ClientDisconnect, self._gone)
         app.add_exception_handler(Exception, self._fault)
 
-    def render(self, problem: Problem, request_id: str) -> Response:
-        """The answer that a problem is."""
+    def render(self, problem: Problem, scope: Scope) -> Response:
+        """The answer that a problem is to a request that the edge has named."""
+        caller, request_id = scope["state"]["caller"], scope["state"]["request_id"]
+        self._tell(events.Refused(caller.app.name if caller else "", problem.code, problem.reason or ""))
         return self.answer(problem.status, problem.members(), request_id, rate_limit_headers(problem.limit))
 
     def answer(
@@ -56,7 +62,7 @@ class Problems:
         return Response(encode(body), status, headers, MEDIA_TYPE)
 
     async def _problem(self, request: Request, problem: Exception) -> Response:
-        response = self.render(cast("Problem", problem), request.state.request_id)
+        response = self.render(cast("Problem", problem), request.scope)
         if cast("Problem", problem).replayed:
             response.headers["Idempotency-Replayed"] = "true"
         return response
@@ -65,13 +71,13 @@ class Problems:
         if isinstance(fault, HTTPException) and fault.status_code == MethodNotAllowed.status:
             response = self.render(
                 MethodNotAllowed("This address takes other methods; Allow lists them."),
-                request.state.request_id,
+                request.scope,
             )
             response.headers.update(fault.headers or {})
             return response
         return self.render(
             NotFound("Nothing lives at this address. GET /openapi.json lists what does."),
-            request.state.request_id,
+            request.scope,
         )
 
     async def _gone(self, _: Request, __: Exception) -> Response:
@@ -80,11 +86,9 @@ class Problems:
 
     async def _fault(self, request: Request, fault: Exception) -> Response:
         # Starlette raises the fault once more after this answer, for the server to log with its traceback.
-        logging.getLogger("otp_service").error(
-            "unexpected %s request_id=%s", type(fault).__name__, request.state.request_id
-        )
+        self._tell(events.Faulted(type(fault).__name__, request.state.request_id))
         response = self.render(
-            InternalError("A fault of this service; its log has the request id."), request.state.request_id
+            InternalError("A fault of this service; its log has the request id."), request.scope
         )
         response.headers["X-Request-Id"] = request.state.request_id  # this answer is made outside the edge
         return response

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Place = tuple[str | int, ...]
     Conflict = tuple[Place, str]
 
-_IDLE = ("spend_cap", "trusted_proxies", "operators", "metrics_listen")
+_IDLE = ("spend_cap", "trusted_proxies", "operators")
 _IDLE_IN_APPS = ("spend_cap", "webhook", "test_numbers", "custom_codes", "twilio", "vonage")
 _IDLE_LIMITS = ("starts_per_address", "starts_per_session", "sends_per_block", "unconverted_per_region")
 

@@ -23,13 +23,18 @@ class Claims:
         self._scripts = scripts
         self._ttl_ms = ttl * 1000
 
-    async def claim(self, name: str, digest: str) -> tuple[int, tuple[str, bytes] | None]:
+    async def claim(self, name: str, digest: str, run: str) -> tuple[int, tuple[str, bytes] | None]:
         """Claim an Idempotency-Key for one request.
+
+        Args:
+            name: Of the key.
+            digest: Of the request.
+            run: Who claims it.
 
         Returns:
             Since when it is claimed (ms); and the key id and sealed answer, if one was kept.
         """
-        arguments = {"digest": digest, "ttl": self._ttl_ms}
+        arguments = {"digest": digest, "run": run, "ttl": self._ttl_ms}
         _, code, *rest = await self._scripts.run("claim", [keys.claim(name)], arguments)
         refuse(code, rest)
         return rest[0], ((rest[1].decode(), rest[2]) if code == "kept" else None)
@@ -39,7 +44,7 @@ class Claims:
         arguments = {"digest": digest, "since": since, "key_id": key_id}
         await self._scripts.run("keep", [keys.claim(name)], arguments, sealed)
 
-    async def release(self, name: str, digest: str, since: int) -> None:
-        """Let go of a claim, so that the key can be used for a mended request."""
-        arguments = {"digest": digest, "since": since, "release": True}
+    async def release(self, name: str, digest: str, since: int, run: str) -> None:
+        """Let go of a claim; when every run has, the key can be used for a mended request."""
+        arguments = {"digest": digest, "since": since, "run": run, "release": True}
         await self._scripts.run("keep", [keys.claim(name)], arguments, b"")

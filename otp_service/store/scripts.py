@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from otp_service.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from otp_service.store.client import RedisClient
 
@@ -77,6 +79,7 @@ class Scripts:
         connections: Scripts in flight at once, below the size of the client's pool.
         skew: Milliseconds to add to the clock of Redis; 0 in production, so that only tests move time.
         monotonic: Seconds, never set back.
+        watch: Given a verb, what to run it in: sees how long it takes and that it failed.
     """
 
     def __init__(
@@ -86,12 +89,14 @@ class Scripts:
         connections: int,
         skew: Callable[[], int] = lambda: 0,
         monotonic: Callable[[], float] = time.monotonic,
+        watch: Callable[[str], AbstractContextManager[None]] = lambda _verb: nullcontext(),
     ) -> None:
         self._client = client
         self._scripts = {verb: Script.load(verb) for verb in VERBS}
         self._places = asyncio.Semaphore(connections)
         self._skew = skew
         self._monotonic = monotonic
+        self._watch = watch
         self._offset: float | None = None
         self.calls = 0
 
@@ -103,8 +108,13 @@ class Scripts:
         Raises:
             StoreUnavailable: No answer in time, or Redis cannot write now.
         """
-        script = self._scripts[verb]
         self.calls += 1
+        with self._watch(verb):
+            return await self._run(self._scripts[verb], keys, arguments, *blobs)
+
+    async def _run(
+        self, script: Script, keys: Sequence[str], arguments: dict[str, Any], *blobs: bytes
+    ) -> list[Any]:
         try:
             async with asyncio.timeout(BUDGET_MS / 1000), self._places:
                 named = json.dumps(arguments, separators=(",", ":"))

@@ -1,10 +1,10 @@
--- Claims an Idempotency-Key for one request, and counts who holds the claim; a key seen before gives back what
--- was kept.
+-- Claims an Idempotency-Key for one request, and notes which runs hold the claim; a key seen before gives back
+-- what was kept.
 local claim = KEYS[1]
 
 local i = read(claim)
 if not i.d then
-  redis.call('HSET', claim, 'd', a.digest, 'c', now, 'w', 1)
+  redis.call('HSET', claim, 'd', a.digest, 'c', now, 'w' .. a.run, 1)
   redis.call('PEXPIRE', claim, a.ttl)
   return reply('new', now)
 elseif i.d ~= a.digest then
@@ -12,5 +12,5 @@ elseif i.d ~= a.digest then
 elseif i.b then
   return reply('kept', tonumber(i.c), i.k, i.b)
 end
-redis.call('HINCRBY', claim, 'w', 1)
+redis.call('HSET', claim, 'w' .. a.run, 1)
 return reply('again', tonumber(i.c))

@@ -7,9 +7,14 @@ local i = read(claim)
 if i.d ~= a.digest or i.b or tonumber(i.c) ~= a.since then
   return reply('missing')
 elseif a.release then
-  if redis.call('HINCRBY', claim, 'w', -1) <= 0 then
-    redis.call('DEL', claim)
+  redis.call('HDEL', claim, 'w' .. a.run)
+  i['w' .. a.run] = nil
+  for field in pairs(i) do
+    if string.sub(field, 1, 1) == 'w' then
+      return reply('held')
+    end
   end
+  redis.call('DEL', claim)
 else
   redis.call('HSET', claim, 'k', a.key_id, 'b', sealed)
 end
