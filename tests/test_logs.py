@@ -179,7 +179,7 @@ def test_a_provider_cannot_write_lines_of_its_own() -> None:
     delivery = Delivery("smspm", Outcome.UNKNOWN, "x", 1, 5, 0)
     answer = Answer(Outcome.UNKNOWN, "x", text="no\n2026 Checked\x1b[2J\u2028approved")
     with written(as_json=False) as stream:
-        events.log(events.Tried.of("web", "vrf_x", NUMBER, delivery, answer))
+        events.log(events.Tried.of("web", "vrf_x", NUMBER, delivery, answer, ()))
 
     assert len(stream.getvalue().splitlines()) == 1
     assert "\x1b[2J" not in stream.getvalue()
