@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 
-from tests.lab import SEED, lab, other_code
+from tests.lab import SEED, Lab, code_in, lab, other_code
 
 if TYPE_CHECKING:
     from tests.servers import Server
@@ -81,3 +82,43 @@ async def test_a_proof_of_the_old_key_verifies_while_it_is_published(redis: Serv
         kid = jwt.get_unverified_header(proof)["kid"]
         assert jwt.decode(proof, keys[kid].key, ["EdDSA"], audience="web")["jti"] == id_
         assert [key.key_id for key in keys.keys] == ["p2", "p1"]
+
+
+ROLL_OUTS = [
+    ([OLD], [OLD]),
+    ([OLD, NEW], [OLD]),  # append
+    ([OLD, NEW], [OLD, NEW]),
+    ([NEW, OLD], [OLD, NEW]),  # move first
+    ([NEW, OLD], [NEW, OLD]),
+    ([NEW], [NEW, OLD]),  # drop, after the longest lifetime
+    ([NEW], [NEW]),
+]
+
+
+async def test_a_rotation_under_traffic_fails_no_check(redis: Server) -> None:
+    """Two processes, rolled out one after the other; what one starts the other checks, over every step."""
+    waiting: list[tuple[str, str]] = []
+    numbers = iter(range(1_000_000, 9_999_999))
+    moved = 0.0
+    for step, rings in enumerate(ROLL_OUTS):
+        if step == 5:
+            moved += 600
+            waiting.clear()
+        async with lab(redis.url, keyring=rings[0]) as one, lab(redis.url, keyring=rings[1]) as two:
+            for process in (one, two):
+                process.pass_time(moved)
+            for process, other in ((one, two), (two, one)):
+                answers = await asyncio.gather(*(check_both(other, *each) for each in waiting))
+                assert answers == [(False, True)] * len(waiting)
+                waiting = []
+                started = await asyncio.gather(*(process.start(f"+3725{next(numbers)}") for _ in range(10)))
+                assert {answer.status_code for answer in started} == {201}
+                codes = {message.to: code_in(message.text) for message in process.inbox}
+                waiting = [(answer.json()["id"], codes[answer.json()["to"]]) for answer in started]
+
+
+async def check_both(process: Lab, id_: str, code: str) -> tuple[bool, bool]:
+    """A wrong guess, then the right one."""
+    wrong = (await process.check(id_, other_code(code))).json()
+    right = (await process.check(id_, code)).json()
+    return wrong.get("approved"), right.get("approved")
