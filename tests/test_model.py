@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from tests.lab import Lab, lab, other_code
 
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 STEPS = 2500
+LIFTED = {"web": {"limits": {"requests_per_key": "100000/1s"}}}
 NUMBERS = [f"+3725678904{i}" for i in range(3)]
 PASSES = (10, 30, 60, 120, 300, 600, 3600, 43_200)
 """Seconds. The walk itself takes less than the shortest, and real time only adds: so no border is missed."""
@@ -227,13 +233,53 @@ class Walk:
         self.seen.add((verb, answer.status_code, why.get("reason") or why.get("verification_status")))
 
 
+class Lifecycle(RuleBasedStateMachine):
+    """The same verbs as hypothesis chooses them: what fails is shrunk to the fewest steps."""
+
+    def __init__(self, redis: Server) -> None:
+        super().__init__()
+        redis.flush()
+        codes = itertools.count(100_000)
+        draw = {"draw": lambda _: str(next(codes))}
+        self._runner = asyncio.Runner()
+        self._lab = lab(redis.url, seams=draw, apps=LIFTED)
+        self._walk = Walk(self._runner.run(self._lab.__aenter__()), random.Random(0))  # noqa: S311 - replaced
+        self._runner.run(self._walk.start())
+
+    @rule(seeded=st.randoms(use_true_random=False))
+    def do(self, seeded: random.Random) -> None:
+        self._walk._random = seeded
+        self._runner.run(self._walk.step())
+
+    @rule(seeded=st.randoms(use_true_random=False))
+    def guess(self, seeded: random.Random) -> None:
+        """Checks of the newest verification, which a walk over all verbs reaches less often."""
+        self._walk._random = seeded
+        verb = seeded.choice([self._walk.wrong, self._walk.right, self._walk.outdated])
+        self._runner.run(verb(self._walk._all[-1]))
+
+    def teardown(self) -> None:
+        self._runner.run(self._lab.__aexit__(None, None, None))
+        self._runner.close()
+
+
+@pytest.mark.slow
+def test_no_sequence_that_hypothesis_finds_breaks_the_model(redis: Server) -> None:
+    run_state_machine_as_test(
+        lambda: Lifecycle(redis),
+        settings=settings(
+            max_examples=25, stateful_step_count=60, deadline=None, derandomize=True, database=None
+        ),
+    )
+
+
 @pytest.mark.slow
 async def test_whatever_is_done_in_whatever_order_the_figures_are_those_of_the_contract(
     redis: Server,
 ) -> None:
     seeded = random.Random(20261120)  # noqa: S311 - repeatable on purpose
     draw = {"draw": lambda length: f"{seeded.randrange(10**length):0{length}d}"}
-    async with lab(redis.url, seams=draw, apps={"web": {"limits": {"requests_per_key": "100000/1s"}}}) as web:
+    async with lab(redis.url, seams=draw, apps=LIFTED) as web:
         walk = Walk(web, seeded)
         await walk.start()
         for _ in range(STEPS):
