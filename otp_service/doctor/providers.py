@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -78,7 +79,9 @@ async def _reached(name: str, section: ProviderSettings, url: str) -> Finding:
     try:
         async with asyncio.timeout(section.timeout_seconds):
             _, writer = await asyncio.open_connection(host, port, ssl=tls)
-            writer.close()
+            writer.transport.abort()  # nothing was said, so there is no good-bye to wait for
+            with suppress(OSError):
+                await writer.wait_closed()
     except (socket.gaierror, UnicodeError):  # the latter of what cannot be a name
         return fail(f"{here} has no address; correct base_url, or the name servers of this machine")
     except ssl.SSLCertVerificationError as error:
