@@ -64,8 +64,14 @@ class Serving:
     """Where Prometheus reads."""
 
     def post(self, path: str, **body: Any) -> httpx.Response:
-        # Each on a connection of its own, so that any process may take it.
-        return self.http.post(f"/v1/verifications/{path}", json=body, headers={"Connection": "close"})
+        # Each on a connection of its own, so that any process may take it: a kept one belongs to its process.
+        with httpx.Client(
+            base_url=self.http.base_url,
+            headers=self.http.headers,
+            timeout=command.PATIENCE,
+            trust_env=False,
+        ) as own:
+            return own.post(f"/v1/verifications/{path}", json=body)
 
     def processes(self) -> list[int]:
         """Of those that serve."""
