@@ -16,6 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from otp_service.app import build
+from otp_service.delivery.courier import RECORDING_SECONDS
 from otp_service.errors import StoreUnavailable
 from otp_service.metrics import exposed
 from otp_service.reload import Reloadable, revised, tell_faults
@@ -42,9 +43,6 @@ LOG: Final[dict[str, Any]] = {
 
 BACKLOG: Final = 2048
 """Connections that wait for a process to take them; the kernel's ``somaxconn`` may be less."""
-
-_RECORDING_SECONDS: Final = 2
-"""What a request needs besides its sends, when the server is told to stop."""
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -226,7 +224,7 @@ def server_config(
         server_header=False,
         access_log=False,
         timeout_worker_healthcheck=30,  # seconds; a process that still imports on a slow machine is not hung
-        timeout_graceful_shutdown=math.ceil(slowest) + _RECORDING_SECONDS,
+        timeout_graceful_shutdown=math.ceil(slowest) + RECORDING_SECONDS,
         **{"log_config": LOG} | options,
     )
 

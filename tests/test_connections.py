@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ from redis.asyncio import RedisCluster
 
 from otp_service.embedded import EmbeddedRedis, find_server
 from otp_service.store.client import connect
+from tests.command import free_port
 from tests.faults_http import Authority
 from tests.lab import lab
 from tests.servers import command, debian
@@ -22,12 +22,6 @@ from tests.servers import command, debian
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as held:
-        port: int = held.getsockname()[1]
-        return port
 
 
 @contextmanager

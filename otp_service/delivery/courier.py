@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INBOX: Final = "console"
 """The provider that keeps messages instead of sending them; all that a test key can reach."""
 
-_RECORDING_SECONDS: Final = 2
+RECORDING_SECONDS: Final = 2
 """Time after the last try to write down what came of it."""
 
 
@@ -70,7 +70,7 @@ class Courier:
 
     def lease_ms(self, app: AppSettings) -> int:
         """How long a send may take before another run of the same operation goes on with it."""
-        return round((self._routes[app.route].deadline_seconds + _RECORDING_SECONDS) * 1000)
+        return round((self._routes[app.route].deadline_seconds + RECORDING_SECONDS) * 1000)
 
     def order(self, app: AppSettings, phone: Phone, target: Target, used: Collection[str]) -> list[str]:
         """The providers for a number, those used before last."""
