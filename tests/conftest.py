@@ -16,7 +16,8 @@ from tests import naive, servers
 from tests.lab import Lab, lab
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
 KINDS = ("embedded", "debian", "cluster")
 
@@ -85,30 +86,28 @@ def seams() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def web(
+def service(
     redis: servers.Server,
     ground: Ground,
     changes: dict[str, Any],
     seams: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Lab]:
-    """A service with app ``web``, whose messages land in the inbox."""
+) -> Callable[[str], AbstractAsyncContextManager[Lab]]:
+    """A service for a key of app ``web``, with the wrong variant in place where the test stands on one."""
     if ground.variant:
         naive.install(ground.variant, monkeypatch)
-    async with lab(redis.url, seams=seams, **changes) as made:
+    return lambda key: lab(redis.url, seams=seams, key=key, **changes)
+
+
+@pytest.fixture
+async def web(service: Callable[[str], AbstractAsyncContextManager[Lab]]) -> AsyncIterator[Lab]:
+    """A service whose messages land in the inbox."""
+    async with service("web1") as made:
         yield made
 
 
 @pytest.fixture
-async def live(
-    redis: servers.Server,
-    ground: Ground,
-    changes: dict[str, Any],
-    seams: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Lab]:
+async def live(service: Callable[[str], AbstractAsyncContextManager[Lab]]) -> AsyncIterator[Lab]:
     """The same, called with a live key: messages take the route."""
-    if ground.variant:
-        naive.install(ground.variant, monkeypatch)
-    async with lab(redis.url, seams=seams, key="live1", **changes) as made:
+    async with service("live1") as made:
         yield made
