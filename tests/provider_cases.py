@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from pydantic import SecretStr
 
 from otp_service.delivery.provider import Callback, Message, Outcome, Receipt, ReceiptState
 from otp_service.delivery.providers import TYPES, build
 from otp_service.settings import ProviderSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from otp_service.delivery.provider import Provider
     from otp_service.delivery.transport import Transport
 
-HTTP_PROVIDERS = sorted(set(TYPES) - {"console"})
+HTTP_PROVIDERS = sorted(set(TYPES) - {"apprise", "console", "smpp", "smtp"})
 TIMEOUT = 0.45
 """Seconds for a call in a test; a third of it to connect."""
 
@@ -48,6 +49,23 @@ def message(**changes: Any) -> Message:
         "receipt_url": None,
     }
     return Message(**fields | changes)
+
+
+def secrets(name: str) -> list[str]:
+    """What of a provider's section may never be shown."""
+    options = TYPES[name].Options.model_validate(cases(name)["section"]["options"])
+    return [value.get_secret_value() for _, value in options if isinstance(value, SecretStr)]
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """Every text and number inside a document, as text."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from leaves(each)
+    else:
+        yield str(value)
 
 
 def receipts(case: Mapping[str, Any]) -> list[Receipt]:

@@ -22,7 +22,7 @@ from otp_service.delivery.transport import Transport
 from otp_service.settings import ProviderSettings
 from tests import faults_http
 from tests.faults_http import Authority, FaultServer, Reply, closed_port, deaf_port
-from tests.provider_cases import HTTP_PROVIDERS, cases, message, provider
+from tests.provider_cases import HTTP_PROVIDERS, cases, leaves, message, provider, secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -112,7 +112,9 @@ async def test_sends_exactly_the_documented_request(name: str, transport: Transp
     kind = "application/x-www-form-urlencoded" if "form" in expected else "application/json"
     assert (request.method, request.target) == ("POST", expected["target"])
     assert sent == {key: expected[key] for key in sent}
-    assert request.headers == {
+    headers = {key: value for key, value in request.headers.items() if expected["headers"].get(key) != "*"}
+    assert set(expected["headers"]) <= set(request.headers)
+    assert headers == {
         "host": server.url.removeprefix("http://"),
         "accept": "*/*",
         "accept-encoding": "identity",
@@ -120,7 +122,7 @@ async def test_sends_exactly_the_documented_request(name: str, transport: Transp
         "user-agent": "otp-service",
         "content-type": kind,
         "content-length": str(len(request.body)),
-    } | ({"authorization": expected["authorization"]} if expected["authorization"] else {})
+    } | {key: value for key, value in expected["headers"].items() if value != "*"}
 
 
 async def test_names_every_message_that_was_taken(name: str, transport: Transport) -> None:
@@ -140,11 +142,15 @@ async def test_translates_every_documented_refusal(name: str, transport: Transpo
         assert (given_answer.outcome, given_answer.reason) == (case["outcome"], case["reason"]), case
 
 
-@pytest.mark.parametrize("fault", SENT_OR_NOT)
-async def test_what_may_have_gone_is_unknown(name: str, fault: str, transport: Transport) -> None:
-    given_answer, server = await answer(name, transport, fault=getattr(faults_http, fault))
-    assert given_answer == Answer(Outcome.UNKNOWN, SENT_OR_NOT[fault])
-    assert len(server.requests) == (fault != "hang_after_accept")
+async def test_what_may_have_gone_is_unknown(name: str, transport: Transport) -> None:
+    calls = [answer(name, transport, fault=getattr(faults_http, fault)) for fault in SENT_OR_NOT]
+    ended = dict(zip(SENT_OR_NOT, await asyncio.gather(*calls), strict=True))  # together, for many hang
+    assert {fault: given_answer for fault, (given_answer, _) in ended.items()} == {
+        fault: Answer(Outcome.UNKNOWN, reason) for fault, reason in SENT_OR_NOT.items()
+    }
+    assert {fault: len(server.requests) for fault, (_, server) in ended.items()} == {
+        fault: int(fault != "hang_after_accept") for fault in SENT_OR_NOT
+    }
 
 
 @pytest.mark.parametrize("fault", ["close_after_accept", "reset_after_accept"])
@@ -275,7 +281,8 @@ async def test_sender_is_the_regions_own(name: str, region: str, expected: str, 
         )
         await sender.send(message(region=region))
     body = server.requests[0].body.decode()
-    assert expected in (dict(parse_qsl(body)) or json.loads(body)).values()
+    sent = {value.lstrip("+") for value in leaves(dict(parse_qsl(body)) or json.loads(body))}
+    assert expected.lstrip("+") in sent
 
 
 @settings(max_examples=150, deadline=None)
@@ -313,20 +320,13 @@ async def test_logs_neither_text_nor_number_nor_secret(
     with caplog.at_level(logging.DEBUG):
         for reply in (Reply(), Reply(500)):
             await answer(name, transport, reply)
-    secrets = [
-        value
-        for key, value in cases(name)["section"]["options"].items()
-        if key in {"hash", "token", "auth_token"}
-    ]
-    assert not [leak for leak in ("0123456789", "56000000", *secrets) if leak in caplog.text]
+    assert not [leak for leak in ("0123456789", "56000000", *secrets(name)) if leak in caplog.text]
 
 
 def test_shows_no_secret_of_its_options(name: str) -> None:
-    options = cases(name)["section"]["options"]
-    shown = repr(TYPES[name].Options.model_validate(options))
-    hidden = [value for key, value in options.items() if key != "account_sid"]
-    assert hidden
-    assert not [secret for secret in hidden if secret in shown]
+    shown = repr(TYPES[name].Options.model_validate(cases(name)["section"]["options"]))
+    assert secrets(name)
+    assert not [secret for secret in secrets(name) if secret in shown]
 
 
 def test_documented_section_has_no_fault(name: str) -> None:

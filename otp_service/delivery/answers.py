@@ -55,10 +55,11 @@ def refused(response: httpx.Response, code: object = "", text: object = "") -> A
         case _:
             certain = response.is_client_error
     outcome = Outcome.UNAVAILABLE if certain else Outcome.UNKNOWN
-    return judged(outcome, code or f"http_{response.status_code}", text)
+    lasting = response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED}
+    return judged(outcome, code or f"http_{response.status_code}", text, lasting=lasting)
 
 
-def judged(outcome: Outcome, code: object, text: object = "") -> Answer:
+def judged(outcome: Outcome, code: object, text: object = "", *, lasting: bool = False) -> Answer:
     """An answer that a table decided, its code and words cut to what ``Answer`` holds."""
     printable = str(text)[:MAX_TEXT].encode(errors="replace").decode()  # JSON can hold half a character
-    return Answer(outcome, _NOT_A_WORD.sub("_", str(code))[:32], text=printable)
+    return Answer(outcome, _NOT_A_WORD.sub("_", str(code))[:32], lasting=lasting, text=printable)

@@ -94,13 +94,15 @@ class Courier:
 
         def compose(attempt: int, provider: str) -> Message:
             this = Try(id_, record.sends, attempt)
+            token = self._receipt_urls.token(provider, this)
             return Message(
                 to=phone.e164,
                 region=phone.region,
                 text=text,
                 expires_in=max(1, seconds_left),
                 attempt=this.name,
-                receipt_url=self._receipt_urls.url(provider, this),
+                receipt_url=self._receipt_urls.url(provider, token),
+                token=token,
             )
 
         tries = await self._chain.deliver(

@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from otp_service.verification import Outcome, ReceiptState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pydantic import BaseModel
+
+    from otp_service.delivery.transport import Transport
+    from otp_service.settings import ProviderSettings
 
 __all__ = ["Answer", "Callback", "ForgedReceipt", "Message", "Outcome", "Provider", "Receipt", "ReceiptState"]
 
@@ -31,7 +36,14 @@ class Message:
     attempt: str
     """Names this try, 1..64 of ``[a-z0-9]``; the idempotency key where a provider has one."""
     receipt_url: str | None
-    """Where the provider reports, or None where no public URL is configured."""
+    """Where the provider reports on this message, or None where no public URL is configured."""
+    token: str = field(default="", repr=False)
+    """The end of ``receipt_url``, 52 of ``[a-z2-7]``: for a reference field, where all receipts of a provider
+    come to one address."""
+    media: tuple[str, ...] = ()
+    """Addresses of pictures to go with it (MMS), only for providers with ``takes_media``."""
+    carrier: str = ""
+    """Who runs the number, where the caller knows: for e-mail gateways, which are the carrier's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,8 @@ class Answer:
     """The provider's name for the message; empty unless accepted."""
     segments: int | None = None
     """Segments the provider counted, where it says."""
+    lasting: bool = False
+    """Whether it will answer so for minutes to come, whoever asks: credentials or credit refused."""
     text: str = field(default="", repr=False)
     """The provider's own words, for the log only, where the number is masked."""
 
@@ -70,6 +84,8 @@ class Receipt:
     """For a failed one, which kind of failure: unavailable, undeliverable or blocked."""
     reason: str = ""
     """As in ``Answer``."""
+    token: str = ""
+    """``Message.token`` of the message, where the address that it came to does not say it."""
 
 
 class ForgedReceipt(Exception):  # noqa: N818 - it says what it is
@@ -79,10 +95,18 @@ class ForgedReceipt(Exception):  # noqa: N818 - it says what it is
 class Provider(Protocol):
     """Sends messages and reads its own receipts."""
 
+    Options: ClassVar[type[BaseModel]]
+    """The settings of its own that its section takes."""
     name: str
     """The name of its section in the configuration."""
     signs_receipts: bool
     """Whether a receipt route may be mounted: it signs (and the secret is here), or its URL is its proof."""
+    takes_media: bool
+    """Whether it sends pictures."""
+
+    def __init__(self, name: str, section: ProviderSettings, transport: Transport) -> None:
+        """Build it from a section without faults; the transport carries its calls and closes it."""
+        ...
 
     async def send(self, message: Message) -> Answer:
         """Hand over one message, once.

@@ -30,15 +30,17 @@ class ReceiptUrls:
         self._public_url = public_url
         self._keyring = keyring
 
-    def url(self, provider: str, attempt: Try) -> str | None:
-        """Where a provider reports on a try."""
+    def url(self, provider: str, token: str = "") -> str | None:
+        """Where a provider reports: on the message of a token, or, without one, on all of them."""
         if self._public_url is None:
             return None
-        return self.of_token(provider, self._token(provider, attempt))
+        return f"{self._public_url}{PATH}/{provider}" + (f"/{token}" if token else "")
 
-    def of_token(self, provider: str, token: str) -> str:
-        """The address with a token, as the provider was given it."""
-        return f"{self._public_url}{PATH}/{provider}/{token}"
+    def token(self, provider: str, attempt: Try) -> str:
+        """What names a try to a provider: 52 of ``[a-z2-7]``."""
+        body = attempt.id.raw + bytes([attempt.send, attempt.attempt])
+        mac = self._keyring.index("receipt", provider, body)[:_MAC_BYTES]
+        return base64.b32encode(body + mac).decode().rstrip("=").lower()
 
     def read(self, provider: str, token: str) -> Try | None:
         """The try that a token names, or None when it is not one of ours for this provider."""
@@ -51,11 +53,6 @@ class ReceiptUrls:
         if len(raw) != _ID_BYTES + 2 + _MAC_BYTES:
             return None
         found = Try(VerificationId(raw[:_ID_BYTES]), raw[_ID_BYTES], raw[_ID_BYTES + 1])
-        if hmac.compare_digest(self._token(provider, found), token):
+        if hmac.compare_digest(self.token(provider, found), token):
             return found
         return None
-
-    def _token(self, provider: str, attempt: Try) -> str:
-        body = attempt.id.raw + bytes([attempt.send, attempt.attempt])
-        mac = self._keyring.index("receipt", provider, body)[:_MAC_BYTES]
-        return base64.b32encode(body + mac).decode().rstrip("=").lower()

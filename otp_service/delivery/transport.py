@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import AsyncExitStack
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ from yarl import URL
 from otp_service.delivery.provider import Answer, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
     from typing import Self
 
@@ -69,6 +71,7 @@ class Transport:
 
     def __init__(self, wire: httpx.AsyncBaseTransport | None = None) -> None:
         self._public = httpx.create_ssl_context(trust_env=False)
+        self._closing = AsyncExitStack()
         self._client = httpx.AsyncClient(
             transport=wire or Aiohttp(),
             headers={"user-agent": "otp-service", "accept-encoding": "identity"},
@@ -92,8 +95,13 @@ class Transport:
         tls = ssl.create_default_context(cafile=ca_file) if ca_file else self._public
         return Endpoint(self._client, url, timeout, tls)
 
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call this too when all is closed: for a provider that holds a connection of another kind."""
+        self._closing.push_async_callback(close)
+
     async def aclose(self) -> None:
         """Close every connection."""
+        await self._closing.aclose()
         await self._client.aclose()
 
     async def __aenter__(self) -> Self:

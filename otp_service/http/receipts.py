@@ -35,24 +35,26 @@ def router(
     routes = APIRouter(prefix=PATH, include_in_schema=False)
 
     def mount(name: str, provider: Provider) -> None:
-        async def receive(request: Request, token: str) -> Response:
+        async def receive(request: Request, token: str = "") -> Response:
             body = await bodies.read(request, LARGEST)
-            about = urls.read(name, token)
-            if about is None:
+            if token and urls.read(name, token) is None:
                 raise NotFound("No message was sent with this address.")
             query = f"?{request.url.query}" if request.url.query else ""
-            callback = Callback(
-                request.method, urls.of_token(name, token) + query, dict(request.headers.items()), body
-            )
+            url = f"{urls.url(name, token) or ''}{query}"
             try:
-                receipts = provider.receipts(callback)
+                receipts = provider.receipts(
+                    Callback(request.method, url, dict(request.headers.items()), body)
+                )
             except ForgedReceipt:
                 raise Forbidden("The signature does not show that the provider sent this.") from None
-            if await verifier.receive(name, about, receipts):
-                wake()
+            for receipt in receipts:
+                about = urls.read(name, token or receipt.token)
+                if about and await verifier.receive(name, about, [receipt]):
+                    wake()
             return Response(status_code=204)
 
-        routes.add_api_route(f"/{name}/{{token}}", receive, methods=["GET", "POST"], name=f"receipts {name}")
+        for path in (f"/{name}", f"/{name}/{{token}}"):
+            routes.add_api_route(path, receive, methods=["GET", "POST"], name=f"receipts {name}")
 
     for name, provider in providers.items():
         if provider.signs_receipts:

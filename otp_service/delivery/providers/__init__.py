@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from otp_service.delivery.transport import Transport
     from otp_service.settings import ProviderSettings
 
-TYPES: Final[dict[str, type[Console | Smspm | Twilio]]] = {
+TYPES: Final[dict[str, type[Provider]]] = {
     "console": Console,
     "smspm": Smspm,
     "twilio": Twilio,

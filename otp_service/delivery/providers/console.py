@@ -46,8 +46,9 @@ class Console:
         now: Seconds since 1970.
     """
 
-    Options: ClassVar = ConsoleOptions
+    Options: ClassVar[type[BaseModel]] = ConsoleOptions
     signs_receipts: bool = False
+    takes_media: bool = False
 
     def __init__(
         self,

@@ -67,8 +67,9 @@ class Smspm:
         transport: Where the calls go out.
     """
 
-    Options: ClassVar = SmspmOptions
+    Options: ClassVar[type[BaseModel]] = SmspmOptions
     signs_receipts: bool = True
+    takes_media: bool = False
     """No signature: its proof is that only SMSPM was told the URL."""
 
     def __init__(self, name: str, section: ProviderSettings, transport: Transport) -> None:

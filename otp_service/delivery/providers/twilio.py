@@ -84,6 +84,9 @@ CODES: Final[dict[int, Outcome]] = {
     30410: Outcome.UNAVAILABLE,  # time-out of Twilio's own provider
 }
 
+LASTING: Final = frozenset({10001, 20003, 20005, 30002})
+"""Credentials and the account's standing: the same for every message, for minutes to come."""
+
 STATUSES: Final[dict[str, ReceiptState]] = {
     "sent": ReceiptState.SENT,
     "delivered": ReceiptState.DELIVERED,
@@ -146,7 +149,8 @@ class Twilio:
         transport: Where the calls go out.
     """
 
-    Options: ClassVar = TwilioOptions
+    Options: ClassVar[type[BaseModel]] = TwilioOptions
+    takes_media: bool = True
 
     def __init__(self, name: str, section: ProviderSettings, transport: Transport) -> None:
         self.name = name
@@ -168,12 +172,14 @@ class Twilio:
         sender = self._sender(message.region)
         if isinstance(sender, Answer):
             return sender
-        form = {
+        form: dict[str, str | list[str]] = {
             "To": message.to,
             "Body": message.text,
             "ValidityPeriod": str(message.expires_in),  # else Twilio keeps a late message for 10 hours
             **sender,
         }
+        if message.media:
+            form["MediaUrl"] = list(message.media)
         if message.receipt_url and self.signs_receipts:
             form["StatusCallback"] = message.receipt_url
         answer = await self._messages.post(data=form, auth=self._login)
@@ -230,7 +236,9 @@ def _read(response: httpx.Response) -> Answer:
     code, text = body.get("code"), body.get("message", "")
     if not isinstance(code, int):
         return refused(response, text=text)
-    return judged(CODES[code], code, text) if code in CODES else refused(response, code, text)
+    if code not in CODES:
+        return refused(response, code, text)
+    return judged(CODES[code], code, text, lasting=code in LASTING)
 
 
 def _outcome(code: str) -> Outcome:
