@@ -1,16 +1,11 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import importlib
 import inspect
-import os
 import random
-import socket
-import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +19,7 @@ from otp_service.delivery.providers.twilio import MAX_FIELDS, Twilio
 from otp_service.delivery.transport import Transport
 from otp_service.settings import ProviderSettings
 from tests.faults_http import FaultServer
+from tests.prism import mocked
 from tests.provider_cases import callback, cases, message, missing, provider, receipts
 
 if TYPE_CHECKING:
@@ -345,32 +341,8 @@ def test_vendors_validator_agrees() -> None:
 
 @pytest.fixture(scope="module")
 def prism() -> Iterator[str]:
-    """A server made from Twilio's own OpenAPI document, which refuses what the document does not allow."""
-    program = HERE / "node_modules" / ".bin" / "prism"
-    if not program.exists():
-        missing("tests/node_modules (npm ci --prefix tests)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    document = HERE / "data" / "openapi" / "twilio_messages_v2010.json"
-    with subprocess.Popen(
-        [program, "mock", "-h", "127.0.0.1", "-p", str(port), document],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"NODE_OPTIONS": "--max-old-space-size=400"},
-    ) as process:
-        try:
-            _wait_for(port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(300):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    pytest.fail("prism did not start")
+    with mocked("twilio_messages_v2010.json") as url:
+        yield url
 
 
 @pytest.mark.slow
