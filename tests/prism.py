@@ -1,4 +1,4 @@
-"""A server made from a vendor's own OpenAPI document: it refuses a request that the document does not allow."""
+"""A server made from a vendor's own OpenAPI document; it refuses what the document does not allow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def mocked(document: str) -> Iterator[str]:
             assert said, "prism did not start"
             threading.Thread(
                 target=deque, args=(process.stdout, 0), daemon=True
-            ).start()  # it logs all it hears
+            ).start()
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
