@@ -73,6 +73,7 @@ def _everything(raw: Any) -> bytes:
         b"string": raw.get,
         b"zset": lambda key: raw.zrange(key, 0, -1, withscores=True),
         b"stream": raw.xrange,
+        b"none": lambda _: "expired since it was listed",
     }
     return b"".join(key + repr(readers[raw.type(key)](key)).encode() for key in raw.keys("*"))
 

@@ -170,6 +170,13 @@ class Walk:
         await self.fetch(id_)
 
 
+def every_callback_in_the_log() -> None:
+    """A loop in debug mode writes down what took long, arguments and all: here, whatever runs."""
+    loop = asyncio.get_running_loop()
+    loop.set_debug(enabled=True)
+    loop.slow_callback_duration = 0
+
+
 def configured(redis: Server, *urls: str) -> dict[str, Any]:
     providers = {
         f"p{i}": {"type": "smspm", "base_url": url, "options": CREDENTIALS, "timeout_seconds": 10}
@@ -204,6 +211,7 @@ async def break_in_the_middle(walk: Walk, redis: Server, numbers: list[str]) -> 
 @pytest.mark.slow
 async def test_no_secret_is_written_anywhere(redis: Server, evidence: Evidence) -> None:
     walk, moved = Walk(evidence), [0]
+    every_callback_in_the_log()
     numbers = [f"+3725{6_000_000 + 7919 * i:07d}" for i in range(VERIFICATIONS)]
     async with (
         FaultServer(echoes) as first,
@@ -235,7 +243,9 @@ async def test_no_secret_is_written_anywhere(redis: Server, evidence: Evidence) 
     assert len(codes) == len(numbers)
     assert {len(code) for code in codes.values()} == {10}
     assert set(evidence.texts) == {"answers", "logs", "events", "redis", "openapi"}
-    assert b"Traceback" in b"".join(evidence.texts["logs"])
+    logged = b"".join(evidence.texts["logs"])
+    assert b"Traceback" in logged
+    assert b"Executing <" in logged
     assert evidence.leaks(codes | people | others | KEYS) == set()
 
 
