@@ -82,7 +82,7 @@ def demo() -> None:
 def _login(client: Client, newest_message: Callable[[], str], out: Console) -> str:
     """What an app and a person do, and the proof that comes of it."""
     out.print(f"[b]1. Start[/] a login of {mask(NUMBER)}; the first provider is down")
-    started = client.start(NUMBER, purpose=PURPOSE)
+    started = client.start(NUMBER, purpose=PURPOSE, locale="en")
     for each in started.deliveries:
         outcome = _coloured(f"{each.outcome:<13}", each.outcome)
         out.print(f"     {each.provider:<9}{outcome}{each.reason:<16}{each.latency_ms:>4} ms")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import random
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_service.segments import segments
+from tests.provider_cases import missing
 
-VECTORS = json.loads(Path(__file__).with_name("data").joinpath("gsm7_vectors.json").read_text())
+HERE = Path(__file__).parent
+VECTORS = json.loads((HERE / "data" / "gsm7_vectors.json").read_text())
 GSM7 = "aZ0 @$é\n{}€~Ω"
 ANY = st.text(GSM7, max_size=500) | st.text(st.characters(exclude_categories=["Cs"]), max_size=250)
 
@@ -49,3 +53,27 @@ def test_the_parts_have_room_for_all_units_and_none_is_empty(text):
 @given(ANY, ANY)
 def test_a_longer_text_never_takes_fewer_segments(text, more):
     assert segments(text + more).count >= segments(text).count
+
+
+# No clusters of several code points: Twilio keeps these whole where a part ends, which no phone needs.
+@pytest.mark.slow
+def test_twilio_counts_5000_random_texts_as_we_do():
+    if not (HERE / "node_modules" / "sms-segments-calculator").exists():
+        missing("tests/node_modules (npm ci --prefix tests)")
+    dice = random.Random(5000)  # noqa: S311 - the same texts in every run
+    alphabets = ["abc XYZ09@é", "a€{}[]~|^\\", "ñß\n\r", "аж€", "a漢", "a😀", "àâ`’"]
+    texts = [
+        "".join(dice.choices("".join(dice.sample(alphabets, dice.randint(1, 2))), k=dice.randint(1, 500)))
+        for _ in range(5000)
+    ]
+    counted = subprocess.run(
+        ["node", HERE / "segments.js"],
+        input="\n".join(map(json.dumps, texts)),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    sizes = map(segments, texts)
+    assert [[size.encoding, size.units, size.count] for size in sizes] == [
+        json.loads(line) for line in counted.splitlines()
+    ]
