@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from pydantic import SecretStr
+from pydantic import Secret, SecretStr
 
 from otp_service.delivery.provider import Callback, Message, Outcome, Receipt, ReceiptState
 from otp_service.delivery.providers import TYPES, build
@@ -54,7 +54,7 @@ def message(**changes: Any) -> Message:
 def secrets(name: str) -> list[str]:
     """What of a provider's section may never be shown."""
     options = TYPES[name].Options.model_validate(cases(name)["section"]["options"])
-    return [value.get_secret_value() for _, value in options if isinstance(value, SecretStr)]
+    return [value.get_secret_value() for _, value in options if isinstance(value, Secret | SecretStr)]
 
 
 def leaves(value: Any) -> Iterator[str]:

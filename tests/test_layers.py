@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "guard": {"guard"} | STORE,
     "delivery": DELIVERY,
     "verifier": {"guard", "proof"} | DELIVERY,
-    "worker": {"verifier"} | STORE,
+    "worker": {"verifier"} | DELIVERY,
     "http": {"http", "verifier", "proof", "guard"} | DELIVERY,
 }
 """What is not listed, the command line and ``app``, may import everything."""
@@ -39,9 +39,11 @@ MAY_IMPORT = {
 OUTSIDE = {
     "redis": {"store"},
     "httpx": {"delivery", "demo"},
+    "aiosmtplib": {"delivery"},
+    "apprise": {"delivery"},
     "argon2": {"codes"},
     "slowapi": {"http"},
-    "jwt": {"proof", "demo"},
+    "jwt": {"proof", "demo", "delivery"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "http"},
 }

@@ -108,10 +108,11 @@ async def test_sends_exactly_the_documented_request(name: str, transport: Transp
         await provider(name, transport, server.url).send(message(receipt_url=f"{RECEIPTS}/{name}/t0k3n"))
     (request,) = server.requests
     body = request.body.decode()
-    sent = {"form": dict(parse_qsl(body))} if "form" in expected else {"json": json.loads(body)}
+    shape = "form" if "form" in expected else "json"
+    sent = dict(parse_qsl(body)) if shape == "form" else json.loads(body)
     kind = "application/x-www-form-urlencoded" if "form" in expected else "application/json"
     assert (request.method, request.target) == ("POST", expected["target"])
-    assert sent == {key: expected[key] for key in sent}
+    assert sent == {key: sent.get(key) if value == "*" else value for key, value in expected[shape].items()}
     headers = {key: value for key, value in request.headers.items() if expected["headers"].get(key) != "*"}
     assert set(expected["headers"]) <= set(request.headers)
     assert headers == {
@@ -336,8 +337,11 @@ def test_documented_section_has_no_fault(name: str) -> None:
 def test_every_missing_option_is_named(name: str) -> None:
     required = [key for key, option in TYPES[name].Options.model_fields.items() if option.is_required()]
     found = faults("mine", ProviderSettings(type=name))
-    assert [f"providers.mine.{key}: required" for key in required] == found
-    assert required
+    assert found
+    if required:
+        assert [f"providers.mine.{key}: required" for key in required] == found
+    else:  # one pair of credentials or another
+        assert all(": needs " in fault for fault in found)
 
 
 def test_unknown_option_is_named_with_those_allowed_but_not_its_value(name: str) -> None:

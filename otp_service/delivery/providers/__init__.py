@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from otp_service.delivery.providers.apprise import Apprise
+from otp_service.delivery.providers.aws import Aws
+from otp_service.delivery.providers.bird import Bird
 from otp_service.delivery.providers.console import Console
+from otp_service.delivery.providers.infobip import Infobip
+from otp_service.delivery.providers.messagebird import Messagebird
+from otp_service.delivery.providers.plivo import Plivo
+from otp_service.delivery.providers.sinch import Sinch
+from otp_service.delivery.providers.smpp import Smpp
 from otp_service.delivery.providers.smspm import Smspm
+from otp_service.delivery.providers.smtp import Smtp
+from otp_service.delivery.providers.telnyx import Telnyx
 from otp_service.delivery.providers.twilio import Twilio
+from otp_service.delivery.providers.vonage import Vonage
+from otp_service.delivery.providers.vonage_messages import VonageMessages
+from otp_service.delivery.providers.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,9 +35,22 @@ if TYPE_CHECKING:
     from otp_service.settings import ProviderSettings
 
 TYPES: Final[dict[str, type[Provider]]] = {
+    "apprise": Apprise,
+    "aws": Aws,
+    "bird": Bird,
     "console": Console,
+    "infobip": Infobip,
+    "messagebird": Messagebird,
+    "plivo": Plivo,
+    "sinch": Sinch,
+    "smpp": Smpp,
     "smspm": Smspm,
+    "smtp": Smtp,
+    "telnyx": Telnyx,
     "twilio": Twilio,
+    "vonage": Vonage,
+    "vonage_messages": VonageMessages,
+    "webhook": Webhook,
 }
 
 

@@ -1,0 +1,162 @@
+"""The operator's own endpoint, signed as https://www.standardwebhooks.com says, both ways.
+
+A message is a POST of ``{"id", "to", "region", "text", "expires_in", "sender", "receipt_url", "media"}``. The
+endpoint answers ``{"id": "its name for the message"}`` with a 2xx, or with a 4xx
+``{"error": {"code": "its word", "outcome": "undeliverable" | "blocked" | "unavailable"}}``. Later it may POST
+``{"state": "sent" | "delivered" | "failed", "outcome", "reason"}`` to ``receipt_url``, signed with the same
+secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Secret
+
+from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.provider import (
+    Answer,
+    Callback,
+    ForgedReceipt,
+    Message,
+    Outcome,
+    Receipt,
+    ReceiptState,
+)
+from otp_service.delivery.sender import sender_for
+from otp_service.settings.addresses import HttpsUrl  # noqa: TC001 - pydantic reads it
+from otp_service.settings.values import WebhookSecret  # noqa: TC001 - likewise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import httpx
+
+    from otp_service.delivery.transport import Transport
+    from otp_service.settings import ProviderSettings
+
+OUTCOMES: Final[dict[str, Outcome]] = {
+    outcome.value: outcome for outcome in (Outcome.UNDELIVERABLE, Outcome.BLOCKED, Outcome.UNAVAILABLE)
+}
+"""What an endpoint may say of a message that it did not take, at once or in a receipt."""
+
+MAX_AGE_SECONDS: Final = 300
+"""Of a receipt, into the future too: what the libraries of Standard Webhooks allow."""
+
+
+class WebhookOptions(BaseModel):
+    """Where the endpoint is, and the secret shared with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: HttpsUrl
+    secret: Secret[WebhookSecret]
+
+
+class Webhook:
+    """Sends through the operator's own endpoint.
+
+    Args:
+        name: The section's name.
+        section: ``WebhookOptions`` beside the common fields.
+        transport: Where the calls go out.
+        now: Seconds since 1970.
+    """
+
+    Options: ClassVar[type[BaseModel]] = WebhookOptions
+    signs_receipts: bool = True
+    takes_media: bool = True
+
+    def __init__(
+        self,
+        name: str,
+        section: ProviderSettings,
+        transport: Transport,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self._section = section
+        self._now = now
+        options = WebhookOptions.model_validate(section.options)
+        self._key = base64.b64decode(options.secret.get_secret_value().removeprefix("whsec_"))
+        self._endpoint = transport.endpoint(
+            section.base_url or options.url, timeout=section.timeout_seconds, ca_file=section.ca_file
+        )
+
+    async def send(self, message: Message) -> Answer:
+        """POST one message; ``webhook-id`` is the idempotency key."""
+        sender = sender_for(message.region, self._section)
+        if isinstance(sender, Answer):
+            return sender
+        fields = {
+            "id": message.attempt,
+            "to": message.to,
+            "region": message.region,
+            "text": message.text,
+            "expires_in": message.expires_in,
+            "sender": sender,
+            "receipt_url": message.receipt_url,
+            "media": message.media,
+        }
+        body = json.dumps(fields).encode()
+        timestamp = str(int(self._now()))
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": message.attempt,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": self._signature(message.attempt, timestamp, body),
+        }
+        answer = await self._endpoint.post(content=body, headers=headers)
+        return answer if isinstance(answer, Answer) else _read(answer)
+
+    def receipts(self, callback: Callback) -> Sequence[Receipt]:
+        """Read the one receipt of a callback.
+
+        Raises:
+            ForgedReceipt: Our secret did not sign this body.
+        """
+        if not self._signed(callback):
+            raise ForgedReceipt
+        try:
+            fields = json.loads(callback.body)
+            state = ReceiptState(fields["state"])
+            age = int(self._now()) - int(callback.headers["webhook-timestamp"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return ()
+        if abs(age) > MAX_AGE_SECONDS:
+            return ()
+        if state is not ReceiptState.FAILED:
+            return (Receipt(state),)
+        failure = judged(
+            OUTCOMES.get(str(fields.get("outcome")), Outcome.UNAVAILABLE), fields.get("reason") or state.value
+        )
+        return (Receipt(state, failure.outcome, failure.reason),)
+
+    def _signed(self, callback: Callback) -> bool:
+        """Whether one of the signatures is ours: there are several while a secret is being changed."""
+        name, timestamp = (callback.headers.get(f"webhook-{part}", "") for part in ("id", "timestamp"))
+        expected = self._signature(name, timestamp, callback.body).encode()
+        given = callback.headers.get("webhook-signature", "").encode(errors="replace").split(b" ")
+        return any(hmac.compare_digest(expected, each) for each in given)
+
+    def _signature(self, name: str, timestamp: str, body: bytes) -> str:
+        # Not by the package standardwebhooks: it verifies with a clock that no test can set.
+        signed = f"{name}.{timestamp}.".encode(errors="replace") + body
+        return f"v1,{base64.b64encode(hmac.digest(self._key, signed, 'sha256')).decode()}"
+
+
+def _read(response: httpx.Response) -> Answer:
+    body = document(response)
+    if response.is_success:
+        return accepted(response, body.get("id"))
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return refused(response)
+    answer = refused(response, error.get("code") or "")
+    said = OUTCOMES.get(str(error.get("outcome")))
+    return replace(answer, outcome=said) if said and response.is_client_error else answer
