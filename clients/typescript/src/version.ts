@@ -1,0 +1,2 @@
+/** The version of this package; a test holds package.json to it. */
+export const version: string = "0.1.0";
