@@ -13,12 +13,15 @@ from otp_service import inbox, provision
 from otp_service.app import create_app
 from otp_service.delivery.courier import INBOX
 from otp_service.embedded import EmbeddedRedis, find_server
+from otp_service.login import Login
 from otp_service.serve import LOG, end_on_signals, listen, run, server_config
 from otp_service.settings import SCOPES, Settings, settle
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Collection, Mapping
+
+    from fastapi import FastAPI
 
     from otp_service.provision import NewApiKey
 
@@ -30,11 +33,16 @@ NO_SEND_BUDGET: Final[dict[str, Any]] = {"sends_per_number": ()}
 NO_BUDGETS: Final[dict[str, Any]] = NO_SEND_BUDGET | {
     "failed_checks_per_number": (),
     "live_verifications": None,
+    "starts_per_address": (),
+    "starts_per_session": (),
+    "sends_per_block": (),
+    "unconverted_per_region": None,
 }
 
 BANNER: Final = """\
 A service to develop against. Messages go to the inbox, nobody's phone rings.
 
+  Login     {url}/login
   API       {url}
   Inbox     {url}/inbox
   Live key  {live}
@@ -80,9 +88,23 @@ def dev(port: int) -> None:
             public_url=url,
         )
         app = create_app(settings)
-        app.include_router(inbox.router(app.state.service.providers[INBOX]))
+        add_pages(app, url, live.key)
         typer.echo(BANNER.format(url=url, live=live.key, test=test.key))
         run(server_config(settings, app), listener)
+
+
+def add_pages(app: FastAPI, url: str, key: str) -> None:
+    """Put the inbox and the login page into a service; both answer on loopback only.
+
+    Args:
+        app: A service whose app is ``APP``.
+        url: Its public URL.
+        key: An API key of the app.
+    """
+    console = app.state.service.providers[INBOX]
+    pages = inbox.router(console)
+    pages.include_router(Login(app, url, APP, key, console).router())
+    app.include_router(pages)
 
 
 def throwaway(

@@ -109,7 +109,7 @@ def test_no_budget_of_number_or_address_stops_it(dev: Dev) -> None:
     assert {dev.start(NUMBER, client=client).status_code for _ in range(21)} == {201}
 
 
-@pytest.mark.parametrize("path", ["/", "/inbox", "/inbox/messages"])
+@pytest.mark.parametrize("path", ["/", "/inbox", "/inbox/messages", "/login", "/login/otp-verify.js"])
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "localhost@evil.example", "[::1"],
@@ -156,8 +156,69 @@ def test_the_page_runs_its_own_style_and_script_and_nothing_else(dev: Dev) -> No
     }
 
 
-def test_the_page_has_no_attribute_that_its_policy_forbids(dev: Dev) -> None:
-    assert not re.search(r"<[^>]*\s(?:style|on\w+)\s*=", dev.http.get("/inbox").text)
+@pytest.mark.parametrize("path", ["/inbox", "/login"])
+def test_a_page_has_no_attribute_that_its_policy_forbids(dev: Dev, path: str) -> None:
+    assert not re.search(r"<[^>]*\s(?:style|on\w+)\s*=", dev.http.get(path).text)
+
+
+def test_the_login_page_runs_the_component_too_and_posts_to_itself(dev: Dev) -> None:
+    answer = dev.http.get("/login")
+    rules = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+    [script] = re.findall("<script>(.*?)</script>", answer.text, re.DOTALL)
+
+    assert (rules["script-src"], rules["form-action"]) == (f"'self' {source(script)}", "'self'")
+
+
+def test_what_an_address_asks_for_is_shown_as_text(dev: Dev) -> None:
+    page = dev.http.get("/login", params={"lang": '"><script>'}).text
+
+    assert '"><script>' not in page
+
+
+def test_the_login_page_keeps_the_verification_to_itself(dev: Dev) -> None:
+    with browser(dev) as http:
+        started = http.post("/login/start", data={"to": NUMBER})
+        cookie = started.headers["set-cookie"]
+        checked = http.post("/login/check", data={"code": code_in(dev.messages[0]["text"])})
+
+    assert started.json().keys() == {"status", "next_send_in", "checks_left", "sends_left", "to_masked"}
+    assert checked.json() == {"status": "approved"}
+    assert {"HttpOnly", "SameSite=strict", "Path=/login"} <= set(cookie.split("; "))
+
+
+def test_another_browser_cannot_use_the_code(dev: Dev) -> None:
+    with browser(dev) as one, browser(dev) as other:
+        one.post("/login/start", data={"to": NUMBER})
+        answer = other.post("/login/check", data={"code": code_in(dev.messages[0]["text"])})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "verification_not_found")
+
+
+def test_signing_in_changes_the_cookie_and_signing_out_forgets_it(dev: Dev) -> None:
+    with browser(dev) as http:
+        http.post("/login/start", data={"to": NUMBER})
+        planted = http.cookies["login"]
+        http.post("/login/check", data={"code": code_in(dev.messages[0]["text"])})
+        signed_in = http.cookies["login"]
+        page = http.get("/login").text
+        http.post("/login/leave")
+
+        assert planted != signed_in
+        assert "Signed in as <b>+372*****045</b>" in page
+        assert NUMBER not in page.partition("</dl>")[0]
+        assert "Signed in" not in http.get("/login").text
+        assert "Signed in" not in dev.http.get("/login", headers={"Cookie": f"login={planted}"}).text
+
+
+def test_another_site_cannot_post_to_the_login_page(dev: Dev) -> None:
+    answer = dev.http.post("/login/start", data={"to": NUMBER}, headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("path", ["login.html", "languages/../../login.py", "languages/en.js"])
+def test_only_files_of_the_component_are_served(dev: Dev, path: str) -> None:
+    assert dev.http.get(f"/login/{path.replace('..', '%2e%2e')}").status_code == 404
 
 
 def test_the_page_needs_no_other_host(dev: Dev) -> None:
@@ -196,6 +257,11 @@ def test_a_signal_ends_it_and_its_redis(how: int) -> None:
         assert "Traceback" not in made.stderr
         assert not command.is_running(pid)
         assert not path.exists()
+
+
+def browser(dev: Dev) -> httpx.Client:
+    """One that runs the component, with cookies of its own."""
+    return httpx.Client(base_url=dev.http.base_url, headers={"Accept": "application/json"}, trust_env=False)
 
 
 def source(text: str) -> str:

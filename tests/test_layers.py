@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "logs": {"events"},
     "metrics": {"events", "settings"},
     "store": STORE,
-    "guard": {"guard"} | STORE,
+    "guard": {"events", "guard", "keyring"} | STORE,
     "delivery": DELIVERY,
     "verifier": {"guard", "proof"} | DELIVERY,
     "worker": {"verifier"} | DELIVERY,
@@ -38,12 +38,12 @@ MAY_IMPORT = {
 
 OUTSIDE = {
     "redis": {"store"},
-    "httpx": {"delivery", "demo"},
+    "httpx": {"delivery", "demo", "login"},
     "aiosmtplib": {"delivery"},
     "apprise": {"delivery"},
     "argon2": {"codes"},
     "slowapi": {"http"},
-    "jwt": {"proof", "demo", "delivery"},
+    "jwt": {"proof", "demo", "login", "delivery"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "http"},
 }

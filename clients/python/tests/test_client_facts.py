@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import pickle
 import random
+import re
 import socket
 import traceback
 import uuid
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -271,7 +274,7 @@ def test_the_public_names_are_these() -> None:
         for name, member in vars(otp_client).items()
         if not name.startswith("_") and not inspect.ismodule(member)
     ]
-    assert [*sorted(public), "__version__"] == otp_client.__all__
+    assert sorted([*public, "__version__"]) == otp_client.__all__
     assert otp_client.__all__ == [
         "APIError",
         "AsyncClient",
@@ -287,7 +290,9 @@ def test_the_public_names_are_these() -> None:
         "EndUser",
         "FieldError",
         "Forbidden",
+        "InvalidProof",
         "InvalidRequest",
+        "InvalidWebhook",
         "NotFound",
         "OtpError",
         "Throttled",
@@ -298,5 +303,24 @@ def test_the_public_names_are_these() -> None:
         "Undeliverable",
         "UnexpectedAnswer",
         "Verification",
+        "WebhookEvent",
         "__version__",
+        "unwrap",
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("celery", ["start_task"]),
+        ("django", ["CodeForm", "PhoneForm", "VerificationMixin"]),
+        ("fastapi", ["SessionVerification", "StepResponse", "session_verification"]),
+        ("flask", ["VerificationBlueprint"]),
+        ("proof", ["Proof", "ProofVerifier"]),
+    ],
+)
+def test_the_public_names_of_a_module_are_these(module: str, names: list[str]) -> None:
+    source = Path(otp_client.__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+    listed = re.search(r"^__all__ = (\[.*?\])", source, re.MULTILINE | re.DOTALL)
+    assert listed
+    assert ast.literal_eval(listed[1]) == names  # without importing what the module is for

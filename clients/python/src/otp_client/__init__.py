@@ -10,7 +10,9 @@ from ._errors import (
     DeliveryFailed,
     FieldError,
     Forbidden,
+    InvalidProof,
     InvalidRequest,
+    InvalidWebhook,
     NotFound,
     OtpError,
     Throttled,
@@ -23,6 +25,7 @@ from ._errors import (
 from ._results import Check, Delivery, Verification
 from ._verbs import Autofill, EndUser, Transaction
 from ._version import __version__
+from ._webhooks import WebhookEvent, unwrap
 
 __all__ = [
     "APIError",
@@ -39,7 +42,9 @@ __all__ = [
     "EndUser",
     "FieldError",
     "Forbidden",
+    "InvalidProof",
     "InvalidRequest",
+    "InvalidWebhook",
     "NotFound",
     "OtpError",
     "Throttled",
@@ -50,5 +55,7 @@ __all__ = [
     "Undeliverable",
     "UnexpectedAnswer",
     "Verification",
+    "WebhookEvent",
     "__version__",
+    "unwrap",
 ]

@@ -16,7 +16,9 @@ OtpError
 │   └── Unavailable        503  nothing was sent, nothing counted
 ├── ConnectionFailed       no answer; whether the service acted is unknown
 │   └── TimedOut
-└── UnexpectedAnswer       an answer, but not the service's
+├── UnexpectedAnswer       an answer, but not the service's
+├── InvalidProof           not a proof of the service, or not for this
+└── InvalidWebhook         not an event of the service, or not now
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from dataclasses import dataclass
 
 
 class OtpError(Exception):
-    """Whatever a call raises about the service or the way to it.
+    """Whatever is raised about the service, the way to it, or what claims to come from it.
 
     Attributes:
         code: The contract's stable word for what went wrong; None unless the service answered.
@@ -158,6 +160,14 @@ class UnexpectedAnswer(OtpError):
 
     def __str__(self) -> str:
         return f"HTTP {self.status} that OTP Service did not write; is base_url right, or a proxy in between?"
+
+
+class InvalidProof(OtpError):
+    """What was given is no proof of the service, or not of what it should prove."""
+
+
+class InvalidWebhook(OtpError):
+    """A webhook request that the service did not sign, or not now."""
 
 
 BY_CODE: dict[str, type[APIError]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -92,6 +94,15 @@ class Check:
     def __bool__(self) -> bool:
         return self.approved
 
+    @property
+    def number(self) -> str | None:
+        """The number that the proof names, in E.164; None for a wrong guess.
+
+        The signature is not looked at: the proof came straight from the service, in which case OpenID Connect
+        Core 1.0, 3.1.3.7, asks for no more of an ID token.
+        """
+        return _subject(self.proof) if self.approved and self.proof else None
+
 
 def read_verification(data: Mapping[str, Any]) -> Verification:
     """The verification in an answer.
@@ -117,6 +128,15 @@ def read_check(data: Mapping[str, Any]) -> Check:
     if not isinstance(data["approved"], bool):
         raise TypeError("approved is neither true nor false")
     return _known(Check, data)
+
+
+def _subject(token: str) -> str | None:
+    try:
+        payload = token.split(".")[1]
+        subject = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
+    return subject if isinstance(subject, str) else None
 
 
 def _known(cls: type[T], data: Mapping[str, Any], **read: object) -> T:

@@ -38,13 +38,14 @@ class Retries:
             error: What the last try came to.
         """
         floor = error.retry_after or 0
-        if done >= self.most or floor > CAP_SECONDS or not _may_pass(error):
+        if done >= self.most or floor > CAP_SECONDS or not may_pass(error):
             return None
         # On top of the floor, so that those told the same number do not return together.
         return floor + self.rng() * min(CAP_SECONDS, BASE_SECONDS * 2.0**done)
 
 
-def _may_pass(error: OtpError) -> bool:
+def may_pass(error: OtpError) -> bool:
+    """Whether another try, under the same key, can help."""
     # Not 429: a person is waiting, and the caller has something to tell them. Not 502: that answer is kept.
     passing = error.status in {408, 503} or error.code == "idempotency_in_progress"
     return passing or isinstance(error, ConnectionFailed)
