@@ -126,16 +126,15 @@ async def test_nobody_takes_it_502_and_the_number_is_not_charged(redis: Server) 
 
 
 async def test_undeliverable_reaches_no_second_provider(redis: Server) -> None:
-    refused = Reply(body=b'{"error":"Invalid phone number: +372"}')
-    async with (
-        FaultServer(reply=refused) as first,
-        FaultServer(reply=TWILIO_OK) as second,
-        routed(redis, first.url, second.url) as live,
-    ):
-        answer = await live.start(key="k")
-        assert (answer.status_code, answer.json()["code"]) == (422, "undeliverable")
-        assert second.requests == []
-        assert (await live.fetch(answer.json()["verification_id"])).json()["status"] == "failed"
+    refused = Reply(status=400, body=b'{"code":21614,"message":"no mobile number","status":400}')
+    async with FaultServer(reply=refused) as first, FaultServer(reply=SMSPM_OK) as second:
+        providers = {"first": twilio(first.url), "second": smspm(second.url)}
+        route = {"default": {"providers": ["first", "second"]}}
+        async with lab(redis.url, key="live1", providers=providers, routes=route) as live:
+            answer = await live.start(key="k")
+            assert (answer.status_code, answer.json()["code"]) == (422, "undeliverable")
+            assert second.requests == []
+            assert (await live.fetch(answer.json()["verification_id"])).json()["status"] == "failed"
 
 
 async def test_blocked_reaches_no_second_provider(redis: Server) -> None:
@@ -394,6 +393,28 @@ async def test_the_worker_of_the_process_sends_by_itself(redis: Server) -> None:
         path = urlsplit(json.loads(first.requests[0].body)["report"]).path
         await live.http.post(path, json={"status": "undelivered"}, headers={"Authorization": ""})
         await asyncio.wait_for(second.asked.wait(), 5)
+
+
+async def test_a_genuine_receipt_changes_nothing_at_the_address_of_another_message(redis: Server) -> None:
+    taken = {"messages": [{"messageId": "m-1", "status": {"groupName": "PENDING", "id": 26}}]}
+    async with FaultServer(reply=Reply(body=json.dumps(taken).encode())) as server:
+        options = {"host": "abc123.api.infobip.com", "api_key": "k3y"}
+        providers = {"only": {"type": "infobip", "base_url": server.url, "options": options}}
+        route = {"default": {"providers": ["only"]}}
+        async with lab(redis.url, key="live1", providers=providers, routes=route) as live:
+            ids = [(await live.start(to)).json()["id"] for to in (NUMBER, "+37256789046")]
+            sent = [json.loads(request.body)["messages"][0] for request in server.requests]
+            tokens = [each["webhooks"]["callbackData"] for each in sent]
+            result = {"callbackData": tokens[0], "status": {"groupName": "DELIVERED", "id": 5}}
+
+            async def reported(address: str) -> list[str | None]:
+                path = f"/v1/receipts/only{address}"
+                await live.http.post(path, json={"results": [result]}, headers={"Authorization": ""})
+                shown = [(await live.fetch(id_)).json()["deliveries"] for id_ in ids]
+                return [delivery["receipt"] for (delivery,) in shown]
+
+            assert await reported(f"/{tokens[1]}") == [None, None]
+            assert await reported("") == ["delivered", None]
 
 
 async def test_no_other_provider_no_second_send(redis: Server) -> None:

@@ -233,9 +233,10 @@ async def test_a_late_release_does_not_touch_a_newer_claim(web: Lab) -> None:
 
 
 async def test_after_undeliverable_the_key_takes_a_mended_request(redis: Server) -> None:
-    refused = Reply(body=b'{"error":"Invalid phone number: +372"}')
+    refused = Reply(status=400, body=b'{"code":21614,"message":"no mobile number","status":400}')
     async with FaultServer(reply=refused) as server:
-        section = {"type": "smspm", "base_url": server.url, "options": {"hash": "h", "token": "t"}}
+        options = {"account_sid": "AC" + "0" * 32, "auth_token": "t"}
+        section = {"type": "twilio", "base_url": server.url, "sender": "Acme", "options": options}
         async with lab(
             redis.url, key="live1", providers={"first": section}, routes={"default": {"providers": ["first"]}}
         ) as live:

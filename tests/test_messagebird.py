@@ -74,6 +74,10 @@ async def test_asks_for_no_receipt_without_a_public_url() -> None:
     assert not {"reportUrl", "reference"} & set(await sent(url=None))
 
 
+async def test_number_as_an_originator_has_no_plus_sign() -> None:
+    assert (await sent(sender="+15017122661"))["originator"] == "15017122661"
+
+
 async def test_originator_is_left_to_the_vendor_where_none_is_given() -> None:
     assert "originator" not in await sent(sender=None)
 

@@ -12,8 +12,9 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import pytest
 
+from otp_service.delivery.callbacks import MAX_FIELDS
 from otp_service.delivery.provider import Answer, ForgedReceipt, Outcome, Receipt, ReceiptState
-from otp_service.delivery.providers.plivo import LEAST_EXPIRY, MAX_FIELDS, Plivo
+from otp_service.delivery.providers.plivo import LEAST_EXPIRY, Plivo
 from otp_service.delivery.transport import Transport
 from otp_service.settings import ProviderSettings
 from tests.faults_http import FaultServer, Reply

@@ -105,7 +105,9 @@ async def answer(
 async def test_sends_exactly_the_documented_request(name: str, transport: Transport) -> None:
     expected = cases(name)["request"]
     async with FaultServer() as server:
-        await provider(name, transport, server.url).send(message(receipt_url=f"{RECEIPTS}/{name}/t0k3n"))
+        await provider(name, transport, server.url).send(
+            message(receipt_url=f"{RECEIPTS}/{name}/t0k3n", token="t0k3n")
+        )
     (request,) = server.requests
     body = request.body.decode()
     shape = "form" if "form" in expected else "json"

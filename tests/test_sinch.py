@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from otp_service.delivery.answers import MAX_TEXT
+from otp_service.delivery.callbacks import MAX_AGE
 from otp_service.delivery.provider import Answer, ForgedReceipt, Outcome, Receipt, ReceiptState
 from otp_service.delivery.providers import faults
-from otp_service.delivery.providers.sinch import MAX_AGE_SECONDS, Sinch
+from otp_service.delivery.providers.sinch import Sinch
 from otp_service.delivery.transport import Transport
 from otp_service.settings import ProviderSettings
 from tests.faults_http import FaultServer, Reply
@@ -141,16 +142,16 @@ def test_region_is_one_of_sinchs() -> None:
     "case", CASES["receipts"], ids=[f"{c['json']['status']}-{c['json']['code']}" for c in CASES["receipts"]]
 )
 def test_receipt_says_what_the_table_says(case: dict[str, Any]) -> None:
-    assert list(sinch().receipts(signed(case["json"]))) == receipts(case)
+    named = [replace(receipt, token="t0k3n") for receipt in receipts(case)]
+    assert list(sinch().receipts(signed(case["json"]))) == named
 
 
 def test_published_signature_is_genuine() -> None:
     (vector,) = CASES["signatures"]
     reference = json.loads(vector["body"])["client_reference"]
-    found = replace(
-        callback(URL.replace("t0k3n", reference), vector["body"].encode()), headers=vector["headers"]
-    )
-    assert list(sinch(webhook_secret=vector["secret"]).receipts(found)) == [Receipt(ReceiptState.DELIVERED)]
+    found = replace(callback(URL, vector["body"].encode()), headers=vector["headers"])
+    delivered = [Receipt(ReceiptState.DELIVERED, token=reference)]
+    assert list(sinch(webhook_secret=vector["secret"]).receipts(found)) == delivered
     with pytest.raises(ForgedReceipt):
         sinch(webhook_secret=vector["secret"] + "!").receipts(found)
 
@@ -169,18 +170,18 @@ def test_other_callbacks_of_the_plan_say_nothing() -> None:
     assert list(sinch().receipts(signed({"type": "mo_text", "body": "STOP", "from": "37256000000"}))) == []
 
 
-@pytest.mark.parametrize("url", [URL + "2", URL.replace("/t0k3n", ""), URL + "/", URL + "?a=1"])
-def test_genuine_receipt_says_nothing_about_another_message(url: str) -> None:
-    assert list(sinch().receipts(replace(signed(DELIVERED), url=url))) == []
+def test_report_that_names_no_message_says_nothing() -> None:
+    nameless = {key: value for key, value in DELIVERED.items() if key != "client_reference"}
+    assert list(sinch().receipts(signed(nameless))) == []
 
 
 @pytest.mark.parametrize(
     ("age", "taken"),
     [
-        (MAX_AGE_SECONDS, True),
-        (MAX_AGE_SECONDS + 1, False),
-        (-MAX_AGE_SECONDS, True),
-        (-MAX_AGE_SECONDS - 1, False),
+        (MAX_AGE, True),
+        (MAX_AGE + 1, False),
+        (-MAX_AGE, True),
+        (-MAX_AGE - 1, False),
     ],
 )
 def test_stale_receipt_says_nothing(age: int, taken: bool) -> None:  # noqa: FBT001 - a case

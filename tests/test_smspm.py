@@ -6,7 +6,7 @@ import pytest
 
 from otp_service.delivery.provider import Answer, Outcome
 from otp_service.delivery.transport import Transport
-from tests.faults_http import FaultServer
+from tests.faults_http import FaultServer, Reply
 from tests.provider_cases import callback, cases, message, provider, receipts
 
 URL = "https://otp.example.com/v1/receipts/smspm/t0k3n"
@@ -39,6 +39,17 @@ async def test_vendors_default_sender_is_a_name_and_so_none_for_america() -> Non
         smspm = provider("smspm", transport, server.url, sender=None)
         assert await smspm.send(message(region="US")) == Answer(Outcome.UNAVAILABLE, "sender_not_allowed")
     assert server.requests == []
+
+
+@pytest.mark.parametrize(("status", "lasting"), [(200, False), (400, False), (401, True), (402, True)])
+async def test_refused_credentials_and_credit_are_lasting_whatever_the_words(
+    status: int,
+    lasting: bool,  # noqa: FBT001 - a case
+) -> None:
+    reply = Reply(status, b'{"error": "Invalid token"}')
+    async with FaultServer(reply=reply) as server, Transport() as transport:
+        answer = await provider("smspm", transport, server.url).send(message())
+    assert (answer.outcome, answer.lasting) == (Outcome.UNAVAILABLE, lasting)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["json"]["status"] for case in CASES])

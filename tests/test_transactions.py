@@ -34,7 +34,10 @@ def test_a_payee_is_taken_as_it_is(payee):
     assert read_transaction(payee, "1").payee == payee
 
 
-@pytest.mark.parametrize("amount", ["12.00 EUR", "1.234,56 €", "$5", "£0.99", "١٢.٥", "5 kr.", "1" * 20])
+@pytest.mark.parametrize(
+    "amount",
+    ["12.00 EUR", "1.234,56 €", "1.234.567,89", "1.500.000.000 Rp", "$5", "£0.99", "١٢.٥", "5 kr.", "1" * 20],
+)
 def test_an_amount_is_taken_as_it_is(amount):
     assert read_transaction("ACME", amount).amount == amount
 
@@ -74,6 +77,11 @@ def test_an_amount_is_taken_as_it_is(amount):
         " ",
         "...",
         "a" * 51,
+        "\u0301",
+        "\u0338 Acme",
+        "\u3164",
+        "Ac\u115fme",
+        "\uffa0\u1160",
     ],
 )
 def test_a_payee_that_could_say_more_than_a_name_is_refused(payee):
@@ -84,7 +92,25 @@ def test_a_payee_that_could_say_more_than_a_name_is_refused(payee):
 
 @pytest.mark.parametrize(
     "amount",
-    ["", " ", "EUR", "1.com", "x.1", "acme.com", "5 x.co", "1\n", "1" * 21, "1/2", "12%", "1.0\u202e"],
+    [
+        "",
+        " ",
+        "EUR",
+        "1.com",
+        "185.12.3.4",
+        "1.2.3.4",
+        "EUR 10.0.0.138",
+        "1.200.150.1000",
+        "\u03385",
+        "x.1",
+        "acme.com",
+        "5 x.co",
+        "1\n",
+        "1" * 21,
+        "1/2",
+        "12%",
+        "1.0\u202e",
+    ],
 )
 def test_an_amount_that_could_say_more_than_a_sum_is_refused(amount):
     with pytest.raises(InvalidRequest) as refused:

@@ -12,9 +12,10 @@ from urllib.parse import parse_qsl, urlencode
 import httpx
 import pytest
 
+from otp_service.delivery.callbacks import MAX_FIELDS
 from otp_service.delivery.provider import Answer, ForgedReceipt, Outcome, Receipt, ReceiptState
 from otp_service.delivery.providers import faults
-from otp_service.delivery.providers.vonage import CODES, MAX_FIELDS, Vonage
+from otp_service.delivery.providers.vonage import CODES, Vonage
 from otp_service.delivery.transport import Transport
 from otp_service.settings import ProviderSettings
 from tests.faults_http import FaultServer
@@ -97,11 +98,11 @@ async def test_url_too_long_for_vonage_becomes_the_one_for_all_with_the_token_be
     assert sent["client-ref"] == token
 
 
-async def test_url_of_a_hundred_characters_is_the_messages_own() -> None:
+async def test_url_of_a_hundred_characters_is_the_messages_own_and_named_in_what_is_signed() -> None:
     whole = f"https://{'h' * 20}/v1/receipts/vonage/{'t' * 52}"
     assert len(whole) == 100
     sent = await form(receipt_url=whole, token="t" * 52)
-    assert (sent["callback"], sent.get("client-ref")) == (whole, None)
+    assert (sent["callback"], sent.get("client-ref")) == (whole, "t" * 52)
 
 
 async def test_asks_for_no_receipt_that_it_could_not_verify() -> None:
@@ -197,6 +198,7 @@ def test_route_is_for_who_holds_a_signing_secret() -> None:
 
 FAILED = DELIVERED | {"status": "failed"}
 GENUINE = signed(DELIVERED)
+MANY = {str(number): "" for number in range(MAX_FIELDS + 1)}
 FORGERIES = {
     "has no signature": posted(FAILED),
     "has an empty signature": posted(FAILED | {"sig": ""}),
@@ -221,7 +223,10 @@ FORGERIES = {
     "holds half a character": callback(URL, b'{"sig": "\\ud800"}', content_type="application/json"),
     "is no UTF-8": callback(URL, b"status=%ff", content_type=FORM),
     "is no ASCII": callback(URL, b"\xff", content_type=FORM),
-    "has too many fields": signed({str(number): "" for number in range(MAX_FIELDS + 1)}),
+    "has too many fields": signed(MANY),
+    "has too many fields in JSON": callback(
+        URL, json.dumps(MANY | {"sig": sign(MANY)}).encode(), content_type="application/json"
+    ),
     "is empty": callback(URL, b""),
 }
 

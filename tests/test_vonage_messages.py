@@ -108,14 +108,14 @@ async def test_without_a_sender_it_is_for_vonage_to_say_so() -> None:
 
 
 async def test_asks_for_the_receipt_of_this_message_in_the_shape_that_it_reads() -> None:
-    sent, _ = await request(receipt_url=URL)
-    assert (sent["webhook_url"], sent["webhook_version"]) == (URL, "v1")
+    sent, _ = await request(receipt_url=URL, token="t0k3n")
+    assert (sent["webhook_url"], sent["webhook_version"], sent["client_ref"]) == (URL, "v1", "t0k3n")
 
 
 @pytest.mark.parametrize("options", [LOGIN, ACCOUNT], ids=["no secret", "no application"])
 async def test_asks_for_no_receipt_that_it_could_not_verify(options: dict[str, str]) -> None:
     sent, _ = await request(options, receipt_url=URL)
-    assert not {"webhook_url", "webhook_version"} & sent.keys()
+    assert not {"webhook_url", "webhook_version", "client_ref"} & sent.keys()
 
 
 async def test_application_proves_itself_with_a_short_token_of_its_own() -> None:
@@ -194,6 +194,13 @@ def test_receipt_says_what_the_table_says(number: int) -> None:
     assert list(vonage().receipts(signed(json.dumps(case["json"]).encode()))) == receipts(case), case[
         "source"
     ]
+
+
+@pytest.mark.parametrize("status", ["delivered", "rejected"])
+def test_receipt_names_its_message_in_what_is_signed(status: str) -> None:
+    body = json.dumps(json.loads(BODY) | {"status": status, "client_ref": "t0k3n"}).encode()
+    (receipt,) = vonage().receipts(signed(body))
+    assert receipt.token == "t0k3n"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b'{"status": []}', b"[" * 100_000])

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT: Final = 200
 _REFERENCE: Final = re.compile(r"[!-~]{1,128}")
-_NOT_A_WORD: Final = re.compile(r"[^A-Za-z0-9_.:-]")
+_NOT_A_WORD: Final = re.compile(r"[^A-Za-z0-9_.:-]|[0-9]{6,}")
+"""The longest codes of vendors have five digits; more may be the number, or the code that it got."""
 
 
 def document(response: httpx.Response) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 from otp_service import events
 from otp_service.codes import MAX_LENGTH
 from otp_service.delivery import routing
+from otp_service.delivery.chain import Circuits
 from otp_service.delivery.provider import Message
 from otp_service.errors import Blocked, DeliveryFailed, Undeliverable
+from otp_service.phone import parse
 from otp_service.segments import segments
 from otp_service.verification import Outcome, Try
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from otp_service.delivery.chain import Chain
+    from otp_service.delivery.learning import Learning
     from otp_service.delivery.receipts import ReceiptUrls
+    from otp_service.delivery.routing import Router
     from otp_service.errors import Problem
     from otp_service.events import Listener
     from otp_service.messages import Templates
@@ -39,6 +43,8 @@ class Courier:
         chain: The providers.
         receipt_urls: Where they report.
         routes: By name.
+        router: Orders the providers of a route.
+        learning: Hears how providers do; nothing of what test keys send.
         templates: By app.
         credentials: What each provider's account is opened with, to be kept out of the log.
         tell: Hears of every try.
@@ -49,6 +55,8 @@ class Courier:
         chain: Chain,
         receipt_urls: ReceiptUrls,
         routes: Mapping[str, RouteSettings],
+        router: Router,
+        learning: Learning,
         templates: Mapping[str, Templates],
         credentials: Mapping[str, Collection[str]],
         tell: Listener,
@@ -56,17 +64,26 @@ class Courier:
         self._chain = chain
         self._receipt_urls = receipt_urls
         self._routes = routes
+        self._router = router
+        self._learning = learning
         self._templates = templates
         self._credentials = credentials
         self._tell = tell
 
-    def preview(self, app: AppSettings, phone: Phone, target: Target) -> None:
+    def preview(self, app: AppSettings, phone: Phone, target: Target) -> int:
         """Write the message with the longest code, so that what is wrong with it shows before it costs.
+
+        Returns:
+            How many segments it takes at most.
 
         Raises:
             InvalidRequest: There is no such text, or it is too long.
         """
-        self._text(app, phone, target, "0" * MAX_LENGTH)
+        return segments(self._text(app, phone, target, "0" * MAX_LENGTH)).count
+
+    def providers(self, app: AppSettings, phone: Phone) -> Sequence[str]:
+        """All that a message may go through."""
+        return routing.providers(self._routes[app.route], app.name, phone)
 
     def lease_ms(self, app: AppSettings) -> int:
         """How long a send may take before another run of the same operation goes on with it."""
@@ -76,7 +93,7 @@ class Courier:
         """The providers for a number, those used before last."""
         if target.test:
             return [INBOX]
-        return routing.order(self._routes[app.route], phone.region, used)
+        return self._router.order(self._routes[app.route], app.name, phone, used)
 
     async def deliver(
         self,
@@ -111,11 +128,25 @@ class Courier:
             deadline=self._routes[app.route].deadline_seconds,
             began_ms=record.now_ms,
             segments=segments(text).count,
+            circuits=None if target.test else Circuits(self._learning.breakers, phone.region),
         )
+        if not target.test:
+            self._learning.tried(phone.region, [delivery for delivery, _ in tries])
         for delivery, answer in tries:
             known = self._credentials.get(delivery.provider, ())
             self._tell(events.Tried.of(app.name, str(id_), phone.e164, delivery, answer, known))
         return [delivery for delivery, _ in tries]
+
+    def came_back(self, id_: VerificationId, target: Target, newer: int) -> None:
+        """Credit a code that came back to the provider that carried it.
+
+        Args:
+            id_: Whose code.
+            target: Who got it.
+            newer: How many of the live codes were newer.
+        """
+        if not target.test:
+            self._learning.approved(id_, parse(target.to).region, newer)
 
     def _text(self, app: AppSettings, phone: Phone, target: Target, code: str) -> str:
         return self._templates[app.name].render(

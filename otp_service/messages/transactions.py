@@ -8,10 +8,14 @@ import unicodedata
 from otp_service.errors import InvalidRequest
 from otp_service.verification import Transaction
 
-# Tested on the shape of a text, in which a letter is "a" and a digit "9" whatever its script. A dot between
-# two of them makes a link on most phones, and so puts the payee's words into the sender's mouth.
-_PAYEE = re.compile(r"(?!.*[a9]\.[a9])(?=.*[a9])[a9 .,'&€$£-]{1,50}")
-_AMOUNT = re.compile(r"(?!.*(?:a\.[a9]|9\.a))(?=.*9)[a9 .,'&€$£-]{1,20}")
+# Tested on the shape of a text, in which a letter is "a", a mark on one "m" and a digit "9" whatever its
+# script. A dot between two of them makes a link on most phones, and so puts the payee's words into the
+# sender's mouth; four groups of digits are an IP address, but for thousands.
+_PAYEE = re.compile(r"(?!m)(?!.*[am9]\.[am9])(?=.*[a9])[am9 .,'&€$£-]{1,50}")
+_ADDRESS = r"9(?!(?:\.9{3}){3}(?!9))(?:\.9{1,3}){3}"
+_AMOUNT = re.compile(rf"(?!m)(?!.*(?:[am]\.[am9]|9\.[am]|{_ADDRESS}))(?=.*9)[am9 .,'&€$£-]{{1,20}}")
+_BLANK = "\u115f\u1160\u3164\uffa0"
+"""Letters that show nothing: the fillers of Hangul."""
 
 
 def read_transaction(payee: str, amount: str) -> Transaction:
@@ -42,8 +46,10 @@ def _shape(text: str) -> str:
 def _kind(character: str) -> str:
     if character.isdecimal():
         return "9"
-    # Marks are the vowels of many scripts. "a" itself must come from here only.
-    return "a" if unicodedata.category(character)[0] in "LM" else character
+    if character in _BLANK:
+        return "?"
+    # Marks are the vowels of many scripts. "a" and "m" themselves must come from here only.
+    return {"L": "a", "M": "m"}.get(unicodedata.category(character)[0], character)
 
 
 def _invalid(pointer: str, detail: str) -> InvalidRequest:

@@ -6,8 +6,6 @@ through a webhook endpoint of the workspace for ``sms.*`` events: ``<public_url>
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field, Secret
 
 from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.callbacks import is_recent, receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -25,6 +24,7 @@ from otp_service.delivery.provider import (
     ReceiptState,
 )
 from otp_service.delivery.sender import sender_for
+from otp_service.delivery.standard_webhooks import StandardWebhooks
 from otp_service.settings.values import WebhookSecret  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -74,10 +74,6 @@ STATES: Final[dict[str, ReceiptState]] = {
 TAKEN: Final = frozenset({"accepted", "scheduled", "sent", "delivered"})
 """Statuses of a message that Bird has taken."""
 
-TOLERANCE_SECONDS: Final = 300
-"""Age of a receipt, either way; https://github.com/standard-webhooks/standard-webhooks and Bird's SDK."""
-
-
 ApiKey = Annotated[str, Field(pattern="^b[km]_[a-z]{2}[0-9]+_.")]
 """Its second part is the region, as the SDK reads it."""
 
@@ -117,9 +113,9 @@ class Bird:
         options = BirdOptions.model_validate(section.options)
         api_key = options.api_key.get_secret_value()
         self._authorization = f"Bearer {api_key}"
-        secret = options.webhook_secret.get_secret_value() if options.webhook_secret else ""
-        self._signing_key = base64.b64decode(secret.removeprefix("whsec_"))
-        self.signs_receipts = bool(secret)
+        secret = options.webhook_secret
+        self._webhooks = StandardWebhooks(secret.get_secret_value()) if secret else None
+        self.signs_receipts = self._webhooks is not None
         base_url = section.base_url or f"https://{api_key.split('_')[1]}.platform.bird.com"
         self._messages = transport.endpoint(
             f"{base_url.rstrip('/')}/v1/sms/messages",
@@ -152,7 +148,9 @@ class Bird:
         Raises:
             ForgedReceipt: The endpoint's secret did not sign this body.
         """
-        if abs(self._now() - self._signed_at(callback)) > TOLERANCE_SECONDS:
+        if self._webhooks is None:
+            raise ForgedReceipt
+        if not is_recent(self._webhooks.verified(callback.headers, callback.body), self._now()):
             return ()
         try:
             event = json.loads(callback.body)
@@ -165,26 +163,7 @@ class Bird:
             return ()
         if kind != "sms":
             return ()
-        if state is not ReceiptState.FAILED:
-            return (Receipt(state, token=token),)
-        failure = _failure(code)
-        return (Receipt(state, failure.outcome, failure.reason, token),)
-
-    def _signed_at(self, callback: Callback) -> int:
-        """When Bird signed it; the package ``standardwebhooks`` takes no clock and calls the stale forged."""
-        id_, moment, signatures = (
-            callback.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
-        )
-        signed = f"{id_}.{moment}.".encode(errors="replace") + callback.body
-        genuine = b"v1," + base64.b64encode(hmac.digest(self._signing_key, signed, "sha256"))
-        # Several while the secret is being rotated.
-        given = signatures.encode(errors="replace").split()
-        if not self._signing_key or not any(hmac.compare_digest(genuine, each) for each in given):
-            raise ForgedReceipt
-        try:
-            return int(moment)
-        except ValueError:
-            raise ForgedReceipt from None
+        return (receipt(state, FAILURES.get(str(code), Outcome.UNAVAILABLE), code, token),)
 
 
 def _read(response: httpx.Response) -> Answer:

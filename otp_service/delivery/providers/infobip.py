@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.callbacks import receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -198,7 +199,4 @@ def _receipt(result: object) -> Sequence[Receipt]:
             return ()
     if state is None or code == DUPLICATE:  # the first one of that name has receipts of its own
         return ()
-    if state is not ReceiptState.FAILED:
-        return (Receipt(state, token=token),)
-    failure = judged(CODES.get(code, Outcome.UNAVAILABLE), code)
-    return (Receipt(state, failure.outcome, failure.reason, token),)
+    return (receipt(state, CODES.get(code, Outcome.UNAVAILABLE), code, token),)

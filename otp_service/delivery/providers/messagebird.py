@@ -15,6 +15,7 @@ import jwt
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.callbacks import receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -117,7 +118,7 @@ class Messagebird:
             "validity": message.expires_in,
         }
         if sender:
-            body["originator"] = sender
+            body["originator"] = sender.removeprefix("+")
         if message.receipt_url and self.signs_receipts:
             # Without a reference there is no report (support.messagebird.com, article 360001869258).
             body |= {"reference": message.attempt, "reportUrl": message.receipt_url}
@@ -139,10 +140,7 @@ class Messagebird:
         state = STATES.get(fields.get("status", ""))
         if state is None or not fresh:
             return ()
-        if state is not ReceiptState.FAILED:
-            return (Receipt(state),)
-        failure = judged(Outcome.UNAVAILABLE, fields.get("statusErrorCode") or fields["status"])
-        return (Receipt(state, failure.outcome, failure.reason),)
+        return (receipt(state, Outcome.UNAVAILABLE, fields.get("statusErrorCode") or fields["status"]),)
 
     def _claims(self, callback: Callback) -> dict[str, Any]:
         """What is signed, as the SDK's ``RequestValidator`` reads it, but for its times."""

@@ -6,12 +6,13 @@ import base64
 import hmac
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.callbacks import form, receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -77,9 +78,6 @@ STATUSES: Final[dict[str, ReceiptState]] = {
     "rejected": ReceiptState.FAILED,
 }
 """queued says nothing new, nor does any word that is not here."""
-
-MAX_FIELDS: Final = 100
-"""A receipt has about twenty; more would be work for nothing before the signature is known."""
 
 
 class PlivoOptions(BaseModel):
@@ -147,7 +145,7 @@ class Plivo:
         Raises:
             ForgedReceipt: Our token signed neither this URL nor this form.
         """
-        fields = _fields(callback.body)
+        fields = form(callback.body)
         if not self._signed(callback, fields):
             raise ForgedReceipt
         values = dict(fields)
@@ -155,10 +153,7 @@ class Plivo:
         state = STATUSES.get(status)
         if state is None:
             return ()
-        if state is not ReceiptState.FAILED:
-            return (Receipt(state),)
-        failure = judged(CODES.get(code, Outcome.UNAVAILABLE), code or status)
-        return (Receipt(state, failure.outcome, failure.reason),)
+        return (receipt(state, CODES.get(code, Outcome.UNAVAILABLE), code or status),)
 
     def _signed(self, callback: Callback, fields: list[tuple[str, str]]) -> bool:
         return any(
@@ -171,8 +166,8 @@ class Plivo:
     def _signatures(self, callback: Callback, fields: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
         """By version, as the vendor's SDK makes them. No URL of ours has a query, of which V3 would speak."""
         address = urlsplit(callback.url)._replace(query="", fragment="").geturl()
-        form = "?" + "".join(name + value for name, value in sorted(fields)) if fields else ""
-        for version, text in (("v2", address), ("v3", f"{address}{form}.")):
+        posted = "?" + "".join(name + value for name, value in sorted(fields)) if fields else ""
+        for version, text in (("v2", address), ("v3", f"{address}{posted}.")):
             nonce = callback.headers.get(f"x-plivo-signature-{version}-nonce")
             if nonce:
                 signed = (text + nonce).encode(errors="replace")
@@ -190,13 +185,3 @@ def _read(response: httpx.Response) -> Answer:
     if response.is_client_error and NO_CREDIT in error.lower():
         return judged(Outcome.UNAVAILABLE, "insufficient_credit", error, lasting=True)
     return refused(response, REASONS.get(response.status_code, ""), error)
-
-
-def _fields(body: bytes) -> list[tuple[str, str]]:
-    """A form's fields."""
-    try:
-        return parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
-        )
-    except ValueError:
-        raise ForgedReceipt from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.callbacks import is_recent, receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -51,10 +51,6 @@ STATUSES: Final[dict[str, ReceiptState]] = {
 }
 """``Queued`` says nothing new. No failure tells for certain that nobody can reach the number: ``Deleted`` may
 mean an opt-out, but may as well be one operator's idea of a wrong number."""
-
-MAX_AGE_SECONDS: Final = 300
-"""Either way. Sinch names no limit; its first six tries, 5, 10, 20 … s apart, fit into this one even if it
-signs them but once."""
 
 
 class SinchOptions(BaseModel):
@@ -121,7 +117,7 @@ class Sinch:
             body |= {
                 "delivery_report": "per_recipient_final",
                 "callback_url": message.receipt_url,
-                "client_reference": _token(message.receipt_url),
+                "client_reference": message.token,
             }
         answer = await self._batches.post(json=body, headers=self._headers)
         return answer if isinstance(answer, Answer) else _read(answer)
@@ -129,29 +125,21 @@ class Sinch:
     def receipts(self, callback: Callback) -> Sequence[Receipt]:
         """Read the one receipt of a ``recipient_delivery_report_sms``.
 
-        The signature covers the body, not the URL. So that a genuine report says nothing about another
-        message, the body has to name the message that the URL names.
-
         Raises:
             ForgedReceipt: Our secret did not sign this body.
         """
         if not self._signed(callback.headers, callback.body):
             raise ForgedReceipt
-        if not self._fresh(callback.headers):
+        if not is_recent(callback.headers.get("x-sinch-webhook-signature-timestamp", ""), self._now()):
             return ()
         try:
             report = json.loads(callback.body)
-            ours = report["client_reference"] == _token(callback.url)
+            token = str(report["client_reference"])  # the signature does not cover the URL
             status = str(report["status"]).lower()
             state = STATUSES[status]
         except (ValueError, LookupError, TypeError, RecursionError):
             return ()
-        if not ours:
-            return ()
-        if state is not ReceiptState.FAILED:
-            return (Receipt(state),)
-        failure = judged(Outcome.UNAVAILABLE, report.get("code") or status)
-        return (Receipt(state, failure.outcome, failure.reason),)
+        return (receipt(state, Outcome.UNAVAILABLE, report.get("code") or status, token),)
 
     def _in(self, seconds: int) -> str:
         """ISO 8601 as the documentation spells it, with milliseconds and Z."""
@@ -167,11 +155,6 @@ class Sinch:
         expected = hmac.digest(self._secret, b".".join((body, nonce, timestamp)), "sha256")
         return self.signs_receipts and hmac.compare_digest(given, base64.b64encode(expected))
 
-    def _fresh(self, headers: Mapping[str, str]) -> bool:
-        timestamp = headers.get("x-sinch-webhook-signature-timestamp", "")
-        known = re.fullmatch("[0-9]{1,12}", timestamp)
-        return known is not None and abs(self._now() - int(timestamp)) <= MAX_AGE_SECONDS
-
 
 def _read(response: httpx.Response) -> Answer:
     body = document(response)
@@ -181,8 +164,3 @@ def _read(response: httpx.Response) -> Answer:
     if code == ACCOUNT_BLOCKED:
         return judged(Outcome.UNAVAILABLE, code, text, lasting=True)
     return refused(response, code, text)
-
-
-def _token(url: str) -> str:
-    """What names the message in a receipt URL."""
-    return url.rpartition("/")[2]

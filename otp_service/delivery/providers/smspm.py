@@ -6,7 +6,6 @@ Its documentation and its blog differ. We send what both take and read both shap
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -28,14 +27,14 @@ DEFAULT_SENDER: Final = "smspm.com"
 """What SMSPM puts where no sender is given: a name, so of no use where only numbers pass."""
 
 # Errors are sentences, without codes. They can hold the number, so the reason is a word of ours.
-ERRORS: Final[dict[str, tuple[Outcome, str]]] = {
-    "invalid phone": (Outcome.UNDELIVERABLE, "invalid_phone"),
-    "token is required": (Outcome.UNAVAILABLE, "token_required"),
-    "hash is required": (Outcome.UNAVAILABLE, "hash_required"),
-    "message text is required": (Outcome.UNAVAILABLE, "text_required"),
-    "at least one recipient number is required": (Outcome.UNAVAILABLE, "number_required"),
+REASONS: Final[dict[str, str]] = {
+    "invalid phone": "invalid_phone",  # which can be a number that another provider knows
+    "token is required": "token_required",
+    "hash is required": "hash_required",
+    "message text is required": "text_required",
+    "at least one recipient number is required": "number_required",
 }
-OTHER_ERROR: Final = (Outcome.UNAVAILABLE, "error")
+OTHER_ERROR: Final = "error"
 """A refusal in words that are new to us is still a refusal."""
 
 _FAILED: Final = (ReceiptState.FAILED, Outcome.UNAVAILABLE)
@@ -69,8 +68,8 @@ class Smspm:
 
     Options: ClassVar[type[BaseModel]] = SmspmOptions
     signs_receipts: bool = True
-    takes_media: bool = False
     """No signature: its proof is that only SMSPM was told the URL."""
+    takes_media: bool = False
 
     def __init__(self, name: str, section: ProviderSettings, transport: Transport) -> None:
         self.name = name
@@ -114,20 +113,20 @@ def _read(response: httpx.Response) -> Answer:
     first = _first(body.get("messages"))
     # An error can come with any status, 200 included, and for one recipient inside a list of successes.
     error = body.get("error") or first.get("error")
-    gave_up = response.status_code == HTTPStatus.REQUEST_TIMEOUT
-    if error and not gave_up and (response.is_success or response.is_client_error):
-        return _refusal(str(error))
+    if error:
+        return _refusal(response, str(error))
     if not response.is_success:
-        return refused(response, text=error or "")
+        return refused(response)
     if body.get("status") == "success":  # the shape of the vendor's blog, June 2025
         return accepted(response, body.get("messageId"))
     return accepted(response, first.get("id"))
 
 
-def _refusal(error: str) -> Answer:
-    listed = (ours for words, ours in ERRORS.items() if words in error.lower())
-    outcome, reason = next(listed, OTHER_ERROR)
-    return judged(outcome, reason, error)
+def _refusal(response: httpx.Response, error: str) -> Answer:
+    reason = next((ours for words, ours in REASONS.items() if words in error.lower()), OTHER_ERROR)
+    if response.is_success:
+        return judged(Outcome.UNAVAILABLE, reason, error)
+    return refused(response, reason, error)
 
 
 def _first(messages: object) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.answers import accepted, document, refused
+from otp_service.delivery.callbacks import is_recent, receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -43,7 +44,6 @@ BASE_URL: Final = "https://api.telnyx.com"
 CODES: Final[dict[str, Outcome]] = {
     "40001": Outcome.UNDELIVERABLE,  # landline or not routable
     "40300": Outcome.UNDELIVERABLE,  # the recipient opted out (STOP)
-    "40310": Outcome.UNDELIVERABLE,  # 'to' is invalid
     "40020": Outcome.BLOCKED,  # artificially inflated traffic: 2FA blocked for 24 hours
     "10002": Outcome.UNAVAILABLE,  # a phone number is invalid, perhaps ours
     "10009": Outcome.UNAVAILABLE,  # wrong credentials
@@ -83,6 +83,7 @@ CODES: Final[dict[str, Outcome]] = {
     "40307": Outcome.UNAVAILABLE,  # alphanumeric sender not the profile's
     "40308": Outcome.UNAVAILABLE,  # 'from' cannot send MMS
     "40309": Outcome.UNAVAILABLE,  # country not enabled
+    "40310": Outcome.UNAVAILABLE,  # 'to' is invalid, which can be a number that another provider knows
     "40312": Outcome.UNAVAILABLE,  # messaging profile disabled
     "40314": Outcome.UNAVAILABLE,  # messaging disabled for the account
     "40315": Outcome.UNAVAILABLE,  # 'from' has a poor record
@@ -123,8 +124,6 @@ STATUSES: Final[dict[tuple[str, str], ReceiptState]] = {
 }
 """By event and status; queued and sending say nothing new, nor does anything that is not here."""
 
-MAX_AGE: Final = 300
-"""Seconds between signing and reading, both ways, as in the vendor's SDK."""
 KEY_BYTES: Final = 32
 
 
@@ -219,20 +218,17 @@ class Telnyx:
         Raises:
             ForgedReceipt: The account's key did not sign this body at the time that it states.
         """
-        signed_at = self._verified(callback)
-        if abs(self._now() - signed_at) > MAX_AGE:
+        if not is_recent(self._verified(callback), self._now()):
             return ()
         try:
-            data = json.loads(callback.body)["data"]
+            event = json.loads(callback.body)
+            data = event["data"]
             status = data["payload"]["to"][0]["status"]  # our only recipient
             state = STATUSES[data["event_type"], status]
         except (ValueError, LookupError, TypeError, RecursionError):
             return ()
-        if state is not ReceiptState.FAILED:
-            return (Receipt(state),)
         code, _ = _error(data["payload"])
-        failure = judged(CODES.get(code, Outcome.UNAVAILABLE), code or status)
-        return (Receipt(state, failure.outcome, failure.reason),)
+        return (receipt(state, CODES.get(code, Outcome.UNAVAILABLE), code or status, _token(event)),)
 
     def _sender(self, region: str) -> dict[str, str] | Answer:
         """The profile goes with a name or with nothing; a number knows its own and may have another."""
@@ -244,17 +240,17 @@ class Telnyx:
             return named
         return named | {"messaging_profile_id": self._profile}
 
-    def _verified(self, callback: Callback) -> int:
-        """When the callback was signed, in seconds since the epoch, if it was."""
+    def _verified(self, callback: Callback) -> str:
+        """When the callback was signed, if it was."""
         signed_at = callback.headers.get("telnyx-timestamp", "")
-        if not self._key or not re.fullmatch("[0-9]{1,12}", signed_at):
+        if not self._key:
             raise ForgedReceipt
         try:
             signature = base64.b64decode(callback.headers.get("telnyx-signature-ed25519", ""), validate=True)
-            self._key.verify(signature, signed_at.encode() + b"|" + callback.body)
+            self._key.verify(signature, signed_at.encode(errors="replace") + b"|" + callback.body)
         except (ValueError, InvalidSignature):
             raise ForgedReceipt from None
-        return int(signed_at)
+        return signed_at
 
 
 def _read(response: httpx.Response) -> Answer:
@@ -268,6 +264,13 @@ def _read(response: httpx.Response) -> Answer:
     if answer.outcome is Outcome.UNKNOWN or code in UNCERTAIN:
         return replace(answer, outcome=Outcome.UNKNOWN)
     return replace(answer, outcome=CODES.get(code, answer.outcome), lasting=answer.lasting or code in LASTING)
+
+
+def _token(event: dict[str, Any]) -> str:
+    """The end of the URL that the event went to: the signature covers only what the body repeats of it."""
+    meta = event.get("meta")
+    url = meta.get("delivered_to") if isinstance(meta, dict) else None
+    return str(url or "").rstrip("/").rpartition("/")[2]
 
 
 def _error(body: dict[str, Any]) -> tuple[str, str]:

@@ -6,12 +6,13 @@ import base64
 import hmac
 import re
 from typing import TYPE_CHECKING, ClassVar, Final, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.callbacks import form, receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -98,8 +99,6 @@ STATUSES: Final[dict[str, ReceiptState]] = {
 """accepted, scheduled, queued and sending say nothing new, nor does any word that is not here."""
 
 HASHES: Final = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
-MAX_FIELDS: Final = 100
-"""A status callback has about ten; more would be work for nothing before the signature is known."""
 
 
 class TwilioOptions(BaseModel):
@@ -172,17 +171,17 @@ class Twilio:
         sender = self._sender(message.region)
         if isinstance(sender, Answer):
             return sender
-        form: dict[str, str | list[str]] = {
+        fields: dict[str, str | list[str]] = {
             "To": message.to,
             "Body": message.text,
             "ValidityPeriod": str(message.expires_in),  # else Twilio keeps a late message for 10 hours
             **sender,
         }
         if message.media:
-            form["MediaUrl"] = list(message.media)
+            fields["MediaUrl"] = list(message.media)
         if message.receipt_url and self.signs_receipts:
-            form["StatusCallback"] = message.receipt_url
-        answer = await self._messages.post(data=form, auth=self._login)
+            fields["StatusCallback"] = message.receipt_url
+        answer = await self._messages.post(data=fields, auth=self._login)
         return answer if isinstance(answer, Answer) else _read(answer)
 
     def receipts(self, callback: Callback) -> Sequence[Receipt]:
@@ -191,19 +190,15 @@ class Twilio:
         Raises:
             ForgedReceipt: No secret of ours signed this body for this URL.
         """
-        fields = _fields(callback.body)
+        fields = form(callback.body)
         if not self._signed(callback, fields):
             raise ForgedReceipt
         values = dict(fields)
         state = STATUSES.get(values.get("MessageStatus", ""))
         if state is None:
             return ()
-        if state is not ReceiptState.FAILED:
-            return (Receipt(state),)
-        failure = judged(
-            _outcome(values.get("ErrorCode", "")), values.get("ErrorCode") or values["MessageStatus"]
-        )
-        return (Receipt(state, failure.outcome, failure.reason),)
+        code = values.get("ErrorCode", "")
+        return (receipt(state, _outcome(code), code or values["MessageStatus"]),)
 
     def _sender(self, region: str) -> dict[str, str] | Answer:
         """A number of the region itself, else the messaging service's choice, else the section's sender."""
@@ -246,16 +241,6 @@ def _outcome(code: str) -> Outcome:
     return (
         CODES.get(int(code), Outcome.UNAVAILABLE) if re.fullmatch("[0-9]{1,6}", code) else Outcome.UNAVAILABLE
     )
-
-
-def _fields(body: bytes) -> list[tuple[str, str]]:
-    """A form's fields. What is no form has none that a signature could cover."""
-    try:
-        return parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
-        )
-    except ValueError:
-        raise ForgedReceipt from None
 
 
 def _algorithm(settings: str) -> str:

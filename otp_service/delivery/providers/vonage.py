@@ -10,11 +10,12 @@ import json
 import re
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.callbacks import MAX_FIELDS, form, is_recent, receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -85,10 +86,6 @@ LEAST_TTL: Final = 20_000
 """Milliseconds; less is refused. The document says ``minimum`` of ``ttl``."""
 LONGEST_CALLBACK: Final = 100
 """Characters; with a longer URL the message itself is refused (status 23)."""
-MAX_AGE: Final = 300
-"""Seconds that a receipt may be old, or early. Vonage names no limit."""
-MAX_FIELDS: Final = 100
-"""A receipt has about fifteen; more would be work for nothing before the signature is known."""
 
 
 class VonageOptions(BaseModel):
@@ -138,7 +135,7 @@ class Vonage:
         sender = sender_for(message.region, self._section)
         if isinstance(sender, Answer):
             return sender
-        form = {
+        fields = {
             "api_key": self._options.api_key,
             "api_secret": self._options.api_secret.get_secret_value(),
             "to": message.to.removeprefix("+"),
@@ -148,10 +145,10 @@ class Vonage:
             "ttl": str(max(message.expires_in * 1000, LEAST_TTL)),
         }
         if sender:
-            form["from"] = sender.removeprefix("+")
+            fields["from"] = sender.removeprefix("+")
         if message.receipt_url and self.signs_receipts:
-            form |= _callback(message.receipt_url, message.token)
-        answer = await self._sms.post(data=form)
+            fields |= _callback(message.receipt_url, message.token)
+        answer = await self._sms.post(data=fields)
         return answer if isinstance(answer, Answer) else _read(answer)
 
     def receipts(self, callback: Callback) -> Sequence[Receipt]:
@@ -164,16 +161,12 @@ class Vonage:
         if not self._signed(fields):
             raise ForgedReceipt
         state = STATUSES.get(fields.get("status", ""))
-        if state is None or not self._is_recent(fields.get("timestamp", "")):
+        if state is None or not is_recent(fields.get("timestamp", ""), self._now()):
             return ()
-        token = fields.get("client-ref", "")
-        if state is not ReceiptState.FAILED:
-            return (Receipt(state, token=token),)
         code = fields.get("err-code", "")
-        failure = judged(
-            FAILURES.get(code, Outcome.UNAVAILABLE), code if code.strip("0") else fields["status"]
-        )
-        return (Receipt(state, failure.outcome, failure.reason, token),)
+        outcome = FAILURES.get(code, Outcome.UNAVAILABLE)
+        reason = code if code.strip("0") else fields["status"]
+        return (receipt(state, outcome, reason, fields.get("client-ref", "")),)
 
     def _signed(self, fields: dict[str, str]) -> bool:
         """As https://developer.vonage.com/en/getting-started/concepts/signing-messages and the SDK do."""
@@ -189,18 +182,11 @@ class Vonage:
         given = fields.get("sig", "").lower()  # the document's example is in capitals
         return hmac.compare_digest(given.encode(errors="replace"), genuine.hex().encode())
 
-    def _is_recent(self, timestamp: str) -> bool:
-        return (
-            re.fullmatch("[0-9]{1,12}", timestamp) is not None
-            and abs(self._now() - int(timestamp)) <= MAX_AGE
-        )
-
 
 def _callback(url: str, token: str) -> dict[str, str]:
-    """Where to report: to the message's own URL, or to the one for all with the token beside it."""
-    if len(url) <= LONGEST_CALLBACK:
-        return {"callback": url}
-    return {"callback": url.removesuffix(f"/{token}"), "client-ref": token}
+    """Where to report, and what the signature, which does not cover the URL, binds a receipt to."""
+    fits = len(url) <= LONGEST_CALLBACK
+    return {"callback": url if fits else url.removesuffix(f"/{token}"), "client-ref": token}
 
 
 def _read(response: httpx.Response) -> Answer:
@@ -230,19 +216,15 @@ def _fields(callback: Callback) -> dict[str, str]:
     """
     try:
         if callback.method == "GET":
-            fields = _form(urlsplit(callback.url).query)
+            fields = dict(form(urlsplit(callback.url).query))
         elif "json" in callback.headers.get("content-type", ""):
             fields = json.loads(callback.body)
         else:
-            fields = _form(callback.body.decode("ascii"))
+            fields = dict(form(callback.body))
     except (ValueError, RecursionError):
         raise ForgedReceipt from None
-    if not isinstance(fields, dict) or any(
-        re.search("[&=]", name) or not isinstance(value, str | int) for name, value in fields.items()
-    ):
+    if not isinstance(fields, dict) or len(fields) > MAX_FIELDS:
+        raise ForgedReceipt
+    if any(re.search("[&=]", name) or not isinstance(value, str | int) for name, value in fields.items()):
         raise ForgedReceipt
     return {name: str(value) for name, value in fields.items()}
-
-
-def _form(text: str) -> dict[str, str]:
-    return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS))

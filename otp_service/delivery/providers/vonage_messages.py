@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.callbacks import MAX_AGE, receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
@@ -71,8 +72,6 @@ LEAST_TTL: Final = 20
 """Seconds, as of the SMS API underneath."""
 TOKEN_LIFETIME: Final = 900
 """Seconds, as of the vendor's SDK: room for a clock that is wrong."""
-MAX_AGE: Final = 300
-"""Seconds that a receipt may be old, or early. Vonage names no limit."""
 
 
 class VonageMessagesOptions(BaseModel):
@@ -156,7 +155,11 @@ class VonageMessages:
         if sender:
             body["from"] = sender.removeprefix("+")
         if message.receipt_url and self.signs_receipts:
-            body |= {"webhook_url": message.receipt_url, "webhook_version": "v1"}  # an account may be at v0.1
+            body |= {
+                "webhook_url": message.receipt_url,
+                "webhook_version": "v1",  # an account may be at v0.1
+                "client_ref": message.token,  # comes back signed, which the URL is not
+            }
         answer = await self._messages.post(
             json=body, headers={"authorization": self._authorization(message.attempt)}
         )
@@ -239,11 +242,7 @@ def _receipts(body: bytes) -> Sequence[Receipt]:
         state = STATUSES[status["status"]]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ()
-    if state is not ReceiptState.FAILED:
-        return (Receipt(state),)
     error = status.get("error")
     code = str(error.get("title", "")) if isinstance(error, dict) else ""  # here the title is the code
-    outcome = CODES.get(code, Outcome.UNAVAILABLE)
-    # What left the fate of a message open is settled by a receipt of its failure.
-    outcome = Outcome.UNAVAILABLE if outcome is Outcome.UNKNOWN else outcome
-    return (Receipt(state, outcome, judged(outcome, code or status["status"]).reason),)
+    token = str(status.get("client_ref") or "")
+    return (receipt(state, CODES.get(code, Outcome.UNAVAILABLE), code or status["status"], token),)

@@ -9,8 +9,6 @@ secret.
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
 import time
 from dataclasses import replace
@@ -18,17 +16,18 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Secret
 
-from otp_service.delivery.answers import accepted, document, judged, refused
+from otp_service.delivery.answers import accepted, document, refused
+from otp_service.delivery.callbacks import is_recent, receipt
 from otp_service.delivery.provider import (
     Answer,
     Callback,
-    ForgedReceipt,
     Message,
     Outcome,
     Receipt,
     ReceiptState,
 )
 from otp_service.delivery.sender import sender_for
+from otp_service.delivery.standard_webhooks import StandardWebhooks
 from otp_service.settings.addresses import HttpsUrl  # noqa: TC001 - pydantic reads it
 from otp_service.settings.values import WebhookSecret  # noqa: TC001 - likewise
 
@@ -44,9 +43,6 @@ OUTCOMES: Final[dict[str, Outcome]] = {
     outcome.value: outcome for outcome in (Outcome.UNDELIVERABLE, Outcome.BLOCKED, Outcome.UNAVAILABLE)
 }
 """What an endpoint may say of a message that it did not take, at once or in a receipt."""
-
-MAX_AGE_SECONDS: Final = 300
-"""Of a receipt, into the future too: what the libraries of Standard Webhooks allow."""
 
 
 class WebhookOptions(BaseModel):
@@ -83,7 +79,7 @@ class Webhook:
         self._section = section
         self._now = now
         options = WebhookOptions.model_validate(section.options)
-        self._key = base64.b64decode(options.secret.get_secret_value().removeprefix("whsec_"))
+        self._webhooks = StandardWebhooks(options.secret.get_secret_value())
         self._endpoint = transport.endpoint(
             section.base_url or options.url, timeout=section.timeout_seconds, ca_file=section.ca_file
         )
@@ -104,14 +100,10 @@ class Webhook:
             "media": message.media,
         }
         body = json.dumps(fields).encode()
-        timestamp = str(int(self._now()))
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": message.attempt,
-            "webhook-timestamp": timestamp,
-            "webhook-signature": self._signature(message.attempt, timestamp, body),
-        }
-        answer = await self._endpoint.post(content=body, headers=headers)
+        headers = self._webhooks.headers(message.attempt, int(self._now()), body)
+        answer = await self._endpoint.post(
+            content=body, headers={"content-type": "application/json", **headers}
+        )
         return answer if isinstance(answer, Answer) else _read(answer)
 
     def receipts(self, callback: Callback) -> Sequence[Receipt]:
@@ -120,34 +112,15 @@ class Webhook:
         Raises:
             ForgedReceipt: Our secret did not sign this body.
         """
-        if not self._signed(callback):
-            raise ForgedReceipt
+        if not is_recent(self._webhooks.verified(callback.headers, callback.body), self._now()):
+            return ()
         try:
             fields = json.loads(callback.body)
             state = ReceiptState(fields["state"])
-            age = int(self._now()) - int(callback.headers["webhook-timestamp"])
         except (ValueError, LookupError, TypeError, RecursionError):
             return ()
-        if abs(age) > MAX_AGE_SECONDS:
-            return ()
-        if state is not ReceiptState.FAILED:
-            return (Receipt(state),)
-        failure = judged(
-            OUTCOMES.get(str(fields.get("outcome")), Outcome.UNAVAILABLE), fields.get("reason") or state.value
-        )
-        return (Receipt(state, failure.outcome, failure.reason),)
-
-    def _signed(self, callback: Callback) -> bool:
-        """Whether one of the signatures is ours: there are several while a secret is being changed."""
-        name, timestamp = (callback.headers.get(f"webhook-{part}", "") for part in ("id", "timestamp"))
-        expected = self._signature(name, timestamp, callback.body).encode()
-        given = callback.headers.get("webhook-signature", "").encode(errors="replace").split(b" ")
-        return any(hmac.compare_digest(expected, each) for each in given)
-
-    def _signature(self, name: str, timestamp: str, body: bytes) -> str:
-        # Not by the package standardwebhooks: it verifies with a clock that no test can set.
-        signed = f"{name}.{timestamp}.".encode(errors="replace") + body
-        return f"v1,{base64.b64encode(hmac.digest(self._key, signed, 'sha256')).decode()}"
+        outcome = OUTCOMES.get(str(fields.get("outcome")), Outcome.UNAVAILABLE)
+        return (receipt(state, outcome, fields.get("reason") or state.value),)
 
 
 def _read(response: httpx.Response) -> Answer:
