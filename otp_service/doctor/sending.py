@@ -10,7 +10,6 @@ from otp_service.app import Seams, build
 from otp_service.doctor.finding import Finding, fail, ok
 from otp_service.errors import Problem
 from otp_service.phone import parse
-from otp_service.settings import SettingsError
 from otp_service.store.answers import Operation
 from otp_service.verification import Outcome, Target
 from otp_service.verifier import Wish
@@ -18,7 +17,7 @@ from otp_service.verifier import Wish
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from otp_service.settings import AppSettings, Settings
+    from otp_service.settings import Settings
 
 
 async def send(settings: Settings, app_name: str | None, number: str) -> AsyncIterator[Finding]:
@@ -29,7 +28,7 @@ async def send(settings: Settings, app_name: str | None, number: str) -> AsyncIt
         app_name: Whose route; may be None where there is one app only.
         number: E.164.
     """
-    app = _app(settings, app_name)
+    app = settings.app(app_name)
     tried: list[events.Tried] = []
 
     def listen(event: object) -> None:
@@ -42,7 +41,8 @@ async def send(settings: Settings, app_name: str | None, number: str) -> AsyncIt
         async with service.running(work=False):
             phone = parse(number)
             wish = Wish(phone, "doctor", Target(phone.e164))
-            made = await service.verifier.start(app, wish, _operation())
+            async with service.verifier.ask(app, wish) as permit:
+                made = await service.verifier.start(app, wish, _operation(), permit)
             await service.verifier.cancel(app, made.id, _operation())
     except Problem as refusal:
         problem = refusal
@@ -52,15 +52,6 @@ async def send(settings: Settings, app_name: str | None, number: str) -> AsyncIt
         yield (ok if good else fail)(f"send to {event.to} through {took}, {event.latency_ms} ms")
     if problem:
         yield fail(f"send: {problem.detail}")
-
-
-def _app(settings: Settings, name: str | None) -> AppSettings:
-    apps = settings.apps
-    if name in apps:
-        return apps[name]
-    if name is None and len(apps) == 1:
-        return next(iter(apps.values()))
-    raise SettingsError((f"--app: must be one of {', '.join(sorted(apps))}",))
 
 
 def _operation() -> Operation:

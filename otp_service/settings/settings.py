@@ -81,6 +81,18 @@ class Settings(Section):
     def _type_providers(cls, tables: Any) -> Any:  # noqa: ANN401 - likewise
         return _with_key(tables, "type")
 
+    def app(self, name: str | None) -> AppSettings:
+        """The app of that name; the only one, where none is given.
+
+        Raises:
+            SettingsError: There is no such app, or there are several.
+        """
+        if name is None and len(self.apps) == 1:
+            return next(iter(self.apps.values()))
+        if name not in self.apps:
+            raise SettingsError((f"--app: must be one of {', '.join(sorted(self.apps))}",))
+        return self.apps[name]
+
     def require_serving(self) -> None:
         """Refuse to serve with what ``otp-service dev`` would make for itself.
 
