@@ -34,7 +34,11 @@ README = (PYTHON / "README.md").read_text(encoding="utf-8")
 EXAMPLES = PYTHON / "examples"
 NEEDS = {"fastapi": ("itsdangerous", "python_multipart"), "django": ("django",), "flask": ("flask",)}
 NODE_EXAMPLES = PYTHON.parent / "typescript" / "examples"
-BUILT = {"express": ("../dist", "express/node_modules"), "node": ("../dist",)}
+CLIENT_BUILT = {"../dist": "npm ci --prefix clients/typescript && npm run build --prefix clients/typescript"}
+BUILT = {
+    "express": CLIENT_BUILT | {"express/node_modules": "npm ci --prefix clients/typescript/examples/express"},
+    "node": CLIENT_BUILT,
+}
 SCRIPT = {"Accept": "application/json"}
 numbers = (f"+3725678{last:04}" for last in count(1))
 names = (f"user{each}" for each in count(1))
@@ -144,10 +148,9 @@ def python_program(name: str) -> list[str | Path]:
 def node_program(name: str) -> list[str | Path]:
     if not shutil.which("node"):
         missing("node")
-    for built in BUILT[name]:
-        path = (NODE_EXAMPLES / built).resolve()
-        if not path.exists():
-            missing(f"{path} (npm ci there, and npm run build for the client)")
+    for built, how in BUILT[name].items():
+        if not (NODE_EXAMPLES / built).exists():
+            missing(f"what `{how}` makes")
     return ["node", NODE_EXAMPLES / name / "app.js"]
 
 

@@ -63,8 +63,9 @@ phone.use(({ params, session }, response, next) => {
 });
 
 phone.get("/", ({ session }, response) => {
-  response.send(phonePage(session));
-  delete session.notice;
+  const page = phonePage(session);
+  delete session.notice; // told once; what is left when the answer ends is kept
+  response.send(page);
 });
 
 for (const [name, step] of Object.entries(steps)) {
