@@ -106,7 +106,8 @@ class Example:
 
     @contextmanager
     def browser(self) -> Iterator[Browser]:
-        with httpx.Client(base_url=self.url, follow_redirects=True, trust_env=False) as http:
+        own = {"Sec-Fetch-Site": "same-origin"}
+        with httpx.Client(base_url=self.url, headers=own, follow_redirects=True, trust_env=False) as http:
             yield Browser(http)
 
     def member(self) -> tuple[str, str]:
@@ -257,7 +258,6 @@ def test_ones_own_phone_does_not_open_anothers_account(example: Example) -> None
         assert browser.user is None
 
 
-@pytest.mark.parametrize("example", BUILT, indirect=True)
 def test_a_sign_up_left_open_cannot_replace_the_number_of_another(example: Example) -> None:
     name, first, second = next(names), next(numbers), next(numbers)
     with example.browser() as owner, example.browser() as thief:
@@ -269,6 +269,40 @@ def test_a_sign_up_left_open_cannot_replace_the_number_of_another(example: Examp
 
         assert owner.user == name
         assert thief.user is None
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+@pytest.mark.parametrize("path", ["/signup", "/login", "/logout"])
+def test_a_form_on_another_site_is_refused(example: Example, path: str, site: str) -> None:
+    form = {"name": next(names), "password": "correct horse"}
+    with example.browser() as browser:
+        assert browser.http.post(path, data=form, headers={"Sec-Fetch-Site": site}).status_code == 403
+
+
+def test_a_link_on_another_site_leads_here(example: Example) -> None:
+    with example.browser() as browser:
+        assert browser.http.get("/", headers={"Sec-Fetch-Site": "cross-site"}).is_success
+
+
+def test_the_address_of_a_step_opened_as_a_page_is_no_fault(example: Example) -> None:
+    with example.browser() as browser:
+        example.sign_up(browser, next(names), next(numbers))
+
+        assert browser.http.get("/signup/phone/check").status_code in {200, 404, 405}
+
+
+def test_the_component_asks_for_a_number_at_the_sign_up_only(example: Example) -> None:
+    name, _ = example.member()
+    with example.browser() as browser:
+        browser.submit("signup", name=next(names), password="correct horse")
+        signup = browser.page.text
+        browser.page = browser.http.get("/")
+        example.log_in(browser, name)
+        login = browser.page.text
+        asks_for_code = browser.submit("start").text
+
+    assert [each.count("<otp-verify") for each in (signup, login, asks_for_code)] == [1, 1, 1]
+    assert [each.count("number-known") for each in (signup, login, asks_for_code)] == [0, 1, 1]
 
 
 def test_a_script_is_answered_as_the_component_expects(example: Example) -> None:

@@ -29,7 +29,7 @@ from tests.provider_cases import missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator, Page, Request
+    from playwright.sync_api import Browser, Locator, Page, Request, Route
 
 driver = pytest.importorskip("playwright.sync_api", reason="playwright is missing (the extra ci)")
 expect = driver.expect
@@ -346,6 +346,62 @@ def test_an_expired_code_leads_back_to_the_number(page: Page, site: Site) -> Non
 
     expect(alert(page)).to_have_text("The code has expired. Ask for a new one.")
     expect(phone_field(page)).to_be_focused()
+
+
+@pytest.fixture
+def known(page: Page, site: Site) -> Page:
+    """The page of an app that has the number on file; a hidden field stands for the app's memory."""
+    memory = f'<input type="hidden" name="to" value="{site.number()}"></otp-verify>'
+
+    def remember(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.text().replace("<otp-verify", "<otp-verify number-known")
+        route.fulfill(response=answer, body=body.replace("</otp-verify>", memory))
+
+    page.route("**/login", remember)
+    page.goto("/login")
+    return page
+
+
+def test_a_known_number_is_never_asked_for(known: Page, site: Site) -> None:
+    send = known.get_by_role("button", name="Send code")
+    expect(send).to_be_visible()
+    expect(phone_field(known)).to_have_count(0)
+    with known.expect_request("**/login/start") as sent:
+        send.click()
+    expect(code_field(known)).to_be_focused()
+    expect(known.get_by_role("button", name="Change number")).to_have_count(0)
+
+    assert "region" not in (sent.value.post_data or "")
+    check(known, site.code())
+    expect_signed_in(known)
+
+
+def test_an_expired_code_for_a_known_number_leads_to_a_button_for_another(known: Page, site: Site) -> None:
+    send = known.get_by_role("button", name="Send code")
+    send.click()
+    expect(code_field(known)).to_be_focused()
+    site.pass_time(TTL + 1)
+    check(known, site.code())
+    expect(alert(known)).to_have_text("The code has expired. Ask for a new one.")
+    expect(phone_field(known)).to_have_count(0)
+    expect(send).to_be_focused()
+    expect(send).to_have_accessible_description("The code has expired. Ask for a new one.")
+    known.keyboard.press("Enter")
+    expect(code_field(known)).to_be_focused()
+    expect(alert(known)).to_be_empty()
+
+    check(known, site.code())
+    expect_signed_in(known)
+
+
+def test_a_known_number_that_cannot_be_reached_is_told(known: Page) -> None:
+    refusal = {"code": "undeliverable", "detail": "No."}
+    known.route("**/login/start", lambda route: route.fulfill(status=422, json=refusal))
+    known.get_by_role("button", name="Send code").click()
+
+    expect(alert(known)).to_have_text("A code cannot be sent to this number.")
+    expect(known.get_by_role("button", name="Send code")).to_be_focused()
 
 
 def test_a_throttled_number_is_told_when_to_come_back(page: Page, site: Site) -> None:

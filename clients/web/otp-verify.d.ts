@@ -46,7 +46,10 @@ export interface Failure {
   status?: number;
 }
 
-/** `<otp-verify start-url check-url resend-url>`; README.md has all attributes, parts and variables. */
+/**
+ * `<otp-verify start-url check-url resend-url>`, with `number-known` where the back end has the number on file.
+ * README.md has all attributes, parts and variables.
+ */
 export class OtpVerify extends HTMLElement {
   static readonly formAssociated: true;
   /** Texts in place of the built-in ones. */

@@ -182,7 +182,7 @@ export class OtpVerify extends HTMLElement {
     this.#rest();
     this.#step = step;
     this.#say(step === "code" && this.#sentTo ? fill(strings.sent, { to: leftToRight(this.#sentTo) }) : "");
-    if (step === "phone") this.#showPhone(strings);
+    if (step === "phone") this.#knowsNumber ? this.#showSend(strings) : this.#showPhone(strings);
     if (step === "code") this.#showCode(strings);
     if (step === "verified") this.#showVerified(strings);
   }
@@ -204,6 +204,13 @@ export class OtpVerify extends HTMLElement {
     this.#require(phone);
   }
 
+  #showSend(strings) {
+    const send = button(strings.send);
+    this.#fields.replaceChildren();
+    this.#actions.replaceChildren(send);
+    this.#require(send);
+  }
+
   #showCode(strings) {
     // No maxlength: it would cut "123 456" when pasted. No pattern: the service takes digits of any script.
     const code = element("input", {
@@ -218,7 +225,7 @@ export class OtpVerify extends HTMLElement {
       this.#field.focus();
     });
     this.#fields.replaceChildren(labelled(strings.code, code));
-    this.#actions.replaceChildren(button(strings.verify), this.#resend, edit);
+    this.#actions.replaceChildren(button(strings.verify), this.#resend, ...(this.#knowsNumber ? [] : [edit]));
     this.#resend.hidden = !this.#canSend;
     this.#require(code);
     this.#timer = setInterval(() => this.#tick(), 1000);
@@ -235,20 +242,25 @@ export class OtpVerify extends HTMLElement {
   }
 
   /** A form around the element cannot be sent before the number is verified. */
-  #require(field) {
+  #require(next) {
     const { invalid_number, invalid_code_format } = this.#strings;
     this.#internals.setFormValue(null);
     this.#internals.setValidity(
-      { valueMissing: true }, this.#step === "phone" ? invalid_number : invalid_code_format, field,
+      { valueMissing: true }, next.name === "to" ? invalid_number : invalid_code_format, next,
     );
   }
 
   async #start() {
+    if (this.#knowsNumber) return this.#send({}, this.#sentTo);
     const to = ascii(this.#field.value).trim();
     if (!/\d/.test(to)) return this.#fail({ code: "invalid_number" });
     const region = to.startsWith("+") ? {} : { region: this.#typed.region };
-    const answer = await this.#ask("start", { to, ...region, locale: this.#language });
-    if (answer) this.#sent(answer, answer.to_masked ?? to);
+    return this.#send({ to, ...region }, to);
+  }
+
+  async #send(number, shown) {
+    const answer = await this.#ask("start", { ...number, locale: this.#language });
+    if (answer) this.#sent(answer, answer.to_masked ?? shown);
   }
 
   async #sendAgain() {
@@ -317,8 +329,9 @@ export class OtpVerify extends HTMLElement {
     field?.setAttribute("aria-invalid", String(ofTheField));
     field?.removeAttribute("aria-describedby");
     if (!text) return;
-    field?.setAttribute("aria-describedby", "error");
-    field?.focus();
+    const next = field ?? this.#actions.querySelector("button");
+    next?.setAttribute("aria-describedby", "error");
+    next?.focus();
     if (ofTheField) field?.select();
   }
 
@@ -360,6 +373,11 @@ export class OtpVerify extends HTMLElement {
 
   #tell(type, detail) {
     return this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true, cancelable: true }));
+  }
+
+  /** The back end knows whom to ask, so there is nothing to type before the code. */
+  get #knowsNumber() {
+    return this.hasAttribute("number-known");
   }
 
   get #field() {

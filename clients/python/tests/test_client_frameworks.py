@@ -257,3 +257,8 @@ async def test_another_browser_has_no_verification(browser: Browser, app: Any, s
 
 async def test_there_are_no_other_steps(browser: Browser) -> None:
     assert (await browser("POST", "/approve", json={})).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/check"), ("POST", "/page")])
+async def test_an_address_used_the_other_way_is_no_fault(browser: Browser, method: str, path: str) -> None:
+    assert (await browser(method, path)).status_code in {302, 404, 405}

@@ -18,11 +18,11 @@ export function phonePage({ purpose, verification, notice = "" }) {
   const asksNumber = purpose === "signup";
   const code = form(`${at}/check`, CODE, "Verify") + form(`${at}/resend`, "", "Send a new code");
   const start = form(`${at}/start`, asksNumber ? NUMBER : "", "Send code");
-  if (!verification && !asksNumber) return page(alert(notice) + start);
   return page(`
-<otp-verify start-url="${at}/start" resend-url="${at}/resend" check-url="${at}/check" verified-url="/"
+<otp-verify ${asksNumber ? "" : "number-known"}
+  start-url="${at}/start" resend-url="${at}/resend" check-url="${at}/check" verified-url="/"
   step="${verification ? "code" : "phone"}">
-${alert(notice)}${verification ? code : ""}${asksNumber ? start : ""}
+${alert(notice)}${verification ? code : ""}${asksNumber || !verification ? start : ""}
 </otp-verify>
 <script type="module" src="/otp/otp-verify.js"></script>`);
 }

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import django
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
+from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.shortcuts import redirect, render
 from django.urls import path
@@ -44,16 +44,9 @@ settings.configure(
 )
 django.setup()
 
-
-@dataclass
-class Account:
-    """Open once it has a number."""
-
-    password: str
-    number: str | None = None
-
-
-accounts: dict[str, Account] = {}  # yours are models
+passwords: dict[str, str] = {}  # hashes by name; yours are models
+numbers: dict[str, str] = {}  # an account is open once it has one
+NOBODY = make_password(None)  # an unknown name takes as long as a wrong password
 
 
 class PhoneView(VerificationMixin, View):
@@ -73,10 +66,11 @@ class PhoneView(VerificationMixin, View):
         return super().dispatch(request, **kwargs) if self.name else redirect("home")
 
     def approved(self, number: str) -> None:
-        """Both steps are done: this person is signed in, in a session with a new id."""
+        """The first number that is proved becomes the account's; from then on only that one counts."""
         name = self.name
-        accounts[name].number = number
-        self.request.session.flush()
+        if numbers.setdefault(name, number) != number:
+            raise PermissionDenied
+        self.request.session.flush()  # nothing that was there before stays, not even its id
         self.request.session["user"] = name
 
 
@@ -93,9 +87,9 @@ class LoginPhone(PhoneView):
     purpose = "login"
     page_url = "login_phone"
 
-    def known_number(self) -> str | None:
+    def known_number(self) -> str:
         """The number on file."""
-        return accounts[self.name].number
+        return numbers[self.name]
 
 
 def home(request: HttpRequest, error: str = "", status: int = 200) -> HttpResponse:
@@ -115,9 +109,9 @@ def logout(request: HttpRequest) -> HttpResponse:
 def sign_up(request: HttpRequest) -> HttpResponse:
     """Reserves the name; the account opens with its number."""
     name = request.POST["name"]
-    if name in accounts:
+    password = make_password(request.POST["password"])
+    if passwords.setdefault(name, password) != password:
         return home(request, "This name is taken.", 409)
-    accounts[name] = Account(make_password(request.POST["password"]))
     return second_step(request, name)
 
 
@@ -125,14 +119,14 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 def log_in(request: HttpRequest) -> HttpResponse:
     """The first factor; it opens nothing but the second."""
     name = request.POST["name"]
-    if name not in accounts or not check_password(request.POST["password"], accounts[name].password):
+    if not check_password(request.POST["password"], passwords.get(name, NOBODY)):
         return home(request, "Wrong name or password.", 401)
     return second_step(request, name)
 
 
 def second_step(request: HttpRequest, name: str) -> HttpResponse:
     """Leaves the name in a fresh session, for one page only."""
-    page = "login_phone" if accounts[name].number else "signup_phone"
+    page = "login_phone" if name in numbers else "signup_phone"
     request.session.flush()
     request.session[page] = name
     return redirect(page)

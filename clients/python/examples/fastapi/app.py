@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import uvicorn
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi import Depends, FastAPI, Form, Header, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
@@ -30,17 +29,10 @@ if TYPE_CHECKING:
 
 WEB = Path(__file__).parents[3] / "web"
 HASHER = PasswordHasher()
+NOBODY = HASHER.hash(secrets.token_urlsafe())  # an unknown name takes as long as a wrong password
 
-
-@dataclass
-class Account:
-    """Open once it has a number."""
-
-    password: str
-    number: str | None = None
-
-
-accounts: dict[str, Account] = {}  # yours is a database
+passwords: dict[str, str] = {}  # hashes by name; yours are in a database
+numbers: dict[str, str] = {}  # an account is open once it has one
 otp = AsyncClient(os.environ.get("OTP_URL", "http://127.0.0.1:8000"), os.environ["OTP_API_KEY"])
 
 
@@ -51,7 +43,13 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-app = FastAPI(lifespan=lifespan)
+def from_here_only(request: Request, sec_fetch_site: Annotated[str, Header()] = "none") -> None:
+    """Another site's form could log a visitor in as somebody else; a browser says where it comes from."""
+    if request.method == "POST" and sec_fetch_site not in {"same-origin", "none"}:
+        raise HTTPException(403)
+
+
+app = FastAPI(lifespan=lifespan, dependencies=[Depends(from_here_only)])
 app.add_middleware(SessionMiddleware, secret_key=secrets.token_urlsafe())  # https_only=True behind TLS
 app.mount("/otp", StaticFiles(directory=WEB, check_dir=False))
 
@@ -73,9 +71,9 @@ def logging_in(request: Request) -> str:
     return in_session(request, "logging_in")
 
 
-def number_on_file(name: Annotated[str, Depends(logging_in)]) -> str | None:
+def number_on_file(name: Annotated[str, Depends(logging_in)]) -> str:
     """The second factor is the account's number, whatever the browser says."""
-    return accounts[name].number
+    return numbers[name]
 
 
 SignUp = Annotated[
@@ -114,9 +112,9 @@ async def logout(request: Request) -> Response:
 @app.post("/signup")
 def sign_up(request: Request, name: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
     """Reserves the name; the account opens with its number."""
-    if name in accounts:
+    hashed = HASHER.hash(password)
+    if passwords.setdefault(name, hashed) != hashed:
         return page("<p role='alert'>This name is taken.</p>", 409)
-    accounts[name] = Account(HASHER.hash(password))
     request.session.clear()
     request.session["signing_up"] = name
     return RedirectResponse("/signup/phone", 303)
@@ -143,10 +141,11 @@ async def signup_resend(_: SigningUp, verification: SignUp) -> Response:
 
 @app.post("/signup/phone/check")
 async def signup_check(request: Request, name: SigningUp, verification: SignUp) -> Response:
-    """Opens the account."""
+    """The first number that is proved becomes the account's; from then on only that one counts."""
     response = await verification.check()
     if response.number:
-        accounts[name].number = response.number
+        if numbers.setdefault(name, response.number) != response.number:
+            raise HTTPException(409)
         sign_in(request, name)
     return response
 
@@ -154,16 +153,13 @@ async def signup_check(request: Request, name: SigningUp, verification: SignUp) 
 @app.post("/login")
 def log_in(request: Request, name: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
     """The first factor; it opens nothing but the second."""
-    account = accounts.get(name)
     try:
-        HASHER.verify(account.password if account else HASHER.hash(""), password)
+        HASHER.verify(passwords.get(name, NOBODY), password)
     except VerifyMismatchError:
-        account = None
-    if not account:
         return page("<p role='alert'>Wrong name or password.</p>", 401)
     request.session.clear()
-    request.session["logging_in" if account.number else "signing_up"] = name
-    return RedirectResponse("/login/phone" if account.number else "/signup/phone", 303)
+    request.session["logging_in" if name in numbers else "signing_up"] = name
+    return RedirectResponse("/login/phone" if name in numbers else "/signup/phone", 303)
 
 
 @app.get("/login/phone")
@@ -207,12 +203,11 @@ def phone_page(at: str, verification: SessionVerification, to: str = "") -> HTML
         again = form(f"{at}/resend", button="Send a new code")
         forms = form(f"{at}/check", code, "Verify") + again + (forms if to else "")
     notice = f"<p role='alert'>{escape(verification.notice())}</p>"
-    if to or verification.pending:
-        step = "code" if verification.pending else "phone"
-        urls = f'start-url="{at}/start" resend-url="{at}/resend" check-url="{at}/check" verified-url="/"'
-        forms = f'<otp-verify {urls} step="{step}">{notice}{forms}</otp-verify>'
-        return page(forms + '<script type="module" src="/otp/otp-verify.js"></script>')
-    return page(notice + forms)
+    known = "" if to else "number-known"
+    step = "code" if verification.pending else "phone"
+    urls = f'start-url="{at}/start" resend-url="{at}/resend" check-url="{at}/check" verified-url="/"'
+    component = f'<otp-verify {known} {urls} step="{step}">{notice}{forms}</otp-verify>'
+    return page(component + '<script type="module" src="/otp/otp-verify.js"></script>')
 
 
 def form(action: str, fields: str = "", button: str = "") -> str:

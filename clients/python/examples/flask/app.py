@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,17 +21,10 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 WEB = Path(__file__).parents[3] / "web"
+OWN_SITE = {"same-origin", "none"}
 
-
-@dataclass
-class Account:
-    """Open once it has a number."""
-
-    password: str
-    number: str | None = None
-
-
-accounts: dict[str, Account] = {}  # yours is a database
+passwords: dict[str, str] = {}  # hashes by name; yours are in a database
+numbers: dict[str, str] = {}  # an account is open once it has one
 otp = Client(os.environ.get("OTP_URL", "http://127.0.0.1:8000"), os.environ["OTP_API_KEY"])
 
 app = Flask(__name__)
@@ -47,7 +39,7 @@ def signing_up() -> str:
 
 def number_on_file() -> str:
     """The second factor is the account's number, whatever the browser says."""
-    return accounts[in_session("logging_in")].number or abort(409)
+    return numbers[in_session("logging_in")]
 
 
 def in_session(name: str) -> str:
@@ -56,9 +48,10 @@ def in_session(name: str) -> str:
 
 
 def open_account(number: str) -> None:
-    """The number is the visitor's: the account has one."""
+    """The first number that is proved becomes the account's; from then on only that one counts."""
     name = signing_up()
-    accounts[name].number = number
+    if numbers.setdefault(name, number) != number:
+        abort(409)
     sign_in(name)
 
 
@@ -89,6 +82,13 @@ app.register_blueprint(signup, url_prefix="/signup/phone")
 app.register_blueprint(login, url_prefix="/login/phone")
 
 
+@app.before_request
+def from_here_only() -> None:
+    """Another site's form could log a visitor in as somebody else; a browser says where it comes from."""
+    if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "none") not in OWN_SITE:
+        abort(403)
+
+
 @app.get("/")
 def home() -> str:
     """Who is here."""
@@ -106,9 +106,9 @@ def logout() -> ResponseReturnValue:
 def sign_up() -> ResponseReturnValue:
     """Reserves the name; the account opens with its number."""
     name = request.form["name"]
-    if name in accounts:
+    password = generate_password_hash(request.form["password"])
+    if passwords.setdefault(name, password) != password:
         return render_template("home.html", error="This name is taken."), 409
-    accounts[name] = Account(generate_password_hash(request.form["password"]))
     session.clear()
     session["signing_up"] = name
     return redirect(url_for("signup_phone"), 303)
@@ -125,12 +125,11 @@ def signup_phone() -> str:
 def log_in() -> ResponseReturnValue:
     """The first factor; it opens nothing but the second."""
     name = request.form["name"]
-    account = accounts.get(name)
-    if not account or not check_password_hash(account.password, request.form["password"]):
+    if name not in passwords or not check_password_hash(passwords[name], request.form["password"]):
         return render_template("home.html", error="Wrong name or password."), 401
     session.clear()
-    session["logging_in" if account.number else "signing_up"] = name
-    return redirect(url_for("login_phone" if account.number else "signup_phone"), 303)
+    session["logging_in" if name in numbers else "signing_up"] = name
+    return redirect(url_for("login_phone" if name in numbers else "signup_phone"), 303)
 
 
 @app.get("/login/phone")

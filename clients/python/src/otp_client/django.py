@@ -77,11 +77,11 @@ class VerificationMixin(TemplateResponseMixin, ContextMixin):
         pending = self._held.pending
         return super().get_context_data(**{"form": self._form(), "pending": pending} | kwargs)
 
-    def get(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - Django's
-        """The page."""
-        return self.render_to_response(self.get_context_data())
+    def get(self, request: HttpRequest, step: str = "") -> HttpResponse:  # noqa: ARG002 - Django's
+        """The page; a step's own address leads to it, as it shows in a browser after an error."""
+        return redirect(self.page_url) if step else self.render_to_response(self.get_context_data())
 
-    def post(self, request: HttpRequest, step: str) -> HttpResponse:
+    def post(self, request: HttpRequest, step: str = "") -> HttpResponse:
         """A step: ``start``, ``resend`` or ``check``."""
         try:
             wanted = Step(step)

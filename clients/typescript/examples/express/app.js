@@ -14,9 +14,15 @@ import { homePage, phonePage } from "../pages.js";
 import { steps } from "../verification.js";
 
 const WEB = fileURLToPath(new URL("../../../web", import.meta.url));
+const OWN_SITE = [undefined, "same-origin", "none"];
 
 const app = express();
 app.use("/otp", express.static(WEB));
+// Another site's form could log a visitor in as somebody else; a browser says where it comes from.
+app.use(({ method, headers }, response, next) => {
+  if (method !== "POST" || OWN_SITE.includes(headers["sec-fetch-site"])) next();
+  else response.sendStatus(403);
+});
 app.use(express.urlencoded());
 app.use(
   session({

@@ -13,6 +13,7 @@ import { homePage, phonePage } from "../pages.js";
 import { steps } from "../verification.js";
 
 const WEB = new URL("../../../web/", import.meta.url);
+const OWN_SITE = [undefined, "same-origin", "none"];
 const LONGEST_FORM = 10_000; // bytes
 
 const sessions = new Map(); // by the cookie's value; yours are in a database, and end
@@ -38,6 +39,8 @@ async function answerTo(request) {
     if (path.startsWith("/otp/")) return component(path.slice("/otp/".length));
   }
   if (request.method === "POST") {
+    // Another site's form could log a visitor in as somebody else; a browser says where it comes from.
+    if (!OWN_SITE.includes(request.headers["sec-fetch-site"])) return new Response(null, { status: 403 });
     if (!(request.headers["content-length"] <= LONGEST_FORM)) return new Response(null, { status: 413 });
     const form = Object.fromEntries(new URLSearchParams(await text(request)));
     if (path === "/signup") return signUp(request, form);
