@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -16,8 +18,18 @@ from otp_service.codes import PROFILES, HashPool
 from otp_service.delivery import providers
 from otp_service.delivery.chain import Chain
 from otp_service.delivery.courier import INBOX, Courier
+from otp_service.delivery.learning import Learning
+from otp_service.delivery.providers.smpp import Smpp
 from otp_service.delivery.receipts import ReceiptUrls
+from otp_service.delivery.routing import Router
 from otp_service.delivery.transport import Transport
+from otp_service.guard.fixed_numbers import FixedNumbers
+from otp_service.guard.guard import Guard
+from otp_service.guard.locks import Locks
+from otp_service.guard.signals import Signals
+from otp_service.guard.spend import Prices
+from otp_service.guard.subjects import Subjects
+from otp_service.guard.watch import Watch
 from otp_service.http import health, openapi, pages, receipts
 from otp_service.http.auth import Keys
 from otp_service.http.edge import Edge
@@ -31,8 +43,12 @@ from otp_service.metrics import Metrics
 from otp_service.proof import Signer
 from otp_service.settings import ProviderSettings, SettingsError, not_in_force
 from otp_service.store import boot
+from otp_service.store.checks import Checks
 from otp_service.store.claims import Claims
 from otp_service.store.client import CONNECTIONS, connect
+from otp_service.store.experience import Experience
+from otp_service.store.ledgers import Ledgers
+from otp_service.store.locks import LockStore
 from otp_service.store.scripts import Scripts
 from otp_service.store.store import Store
 from otp_service.store.timers import Timers
@@ -84,6 +100,11 @@ class Service:
     providers: Mapping[str, Provider] = field(repr=False)
     urls: ReceiptUrls = field(repr=False)
     signer: Signer = field(repr=False)
+    guard: Guard = field(repr=False)
+    locks: Locks = field(repr=False)
+    watch: Watch = field(repr=False)
+    learning: Learning = field(repr=False)
+    router: Router = field(repr=False)
     verifier: Verifier = field(repr=False)
     worker: Worker = field(repr=False)
     metrics: Metrics = field(repr=False)
@@ -105,10 +126,13 @@ class Service:
             closing.callback(self.pool.close)
             closing.push_async_callback(self.transport.aclose)
             closing.push_async_callback(self.client.aclose)
+            closing.push_async_callback(self.guard.idle)
             await boot.check(self.store, self.client, self.settings, self.keyring.fingerprint())
-            if work:
-                working = asyncio.create_task(self.worker.run())
-                closing.push_async_callback(_cancel, working)
+            await self.learning.exchange()
+            await self.watch.look()
+            runs = [self.learning.run(), self.watch.run(), *([self.worker.run()] if work else [])]
+            for run in runs:
+                closing.push_async_callback(_cancel, asyncio.create_task(run))
             yield
 
 
@@ -142,6 +166,27 @@ def build(settings: Settings, seams: Seams | None = None, metrics: Metrics | Non
     transport = Transport()
     made = _providers(settings, transport)
     urls = ReceiptUrls(settings.public_url, keyring)
+    learning = Learning(
+        Experience(scripts),
+        clock=lambda: round(time.monotonic() * 1000) + seams.skew(),
+        tell=tell,
+        learned=metrics.learned,
+        process=seams.random(8).hex(),
+    )
+    prices = {name: section.prices for name, section in settings.providers.items()}
+    locks = Locks(LockStore(scripts), keyring, lambda: scripts.now_ms)
+    guard = Guard(
+        Subjects(keyring, settings.guard, settings.spend_cap),
+        Ledgers(scripts),
+        Prices(prices),
+        locks,
+        Signals(settings.apps.values(), settings.guard.signals, transport, tell, seams.random),
+        tell,
+        seams.random,
+        settings.guard.deny,
+    )
+    watch = Watch(Checks(scripts), locks, settings.apps.values(), tell)
+    router = Router(learning.conversions, prices, seams.random)
     signer = Signer([(key.id, key.secret) for key in settings.proof_keys], settings.public_url or "")
     verifier = Verifier(
         Parts(
@@ -152,10 +197,15 @@ def build(settings: Settings, seams: Seams | None = None, metrics: Metrics | Non
                 Chain(made, {name: _timeout(settings, name) for name in made}),
                 urls,
                 settings.routes,
+                router,
+                learning,
                 {name: _templates(app) for name, app in settings.apps.items()},
                 {name: _credentials(section) for name, section in settings.providers.items()},
                 tell,
             ),
+            guard=guard,
+            fixed=FixedNumbers(lambda: scripts.now_ms),
+            watch=watch,
             signer=signer,
             installation_sends=settings.limits.sends_per_number,
             tell=tell,
@@ -163,6 +213,10 @@ def build(settings: Settings, seams: Seams | None = None, metrics: Metrics | Non
             random=seams.random,
         )
     )
+    worker = Worker(timers, verifier, urls, settings.apps)
+    for name, provider in made.items():
+        if isinstance(provider, Smpp):  # its receipts come over the connection that it holds
+            provider.heard = partial(worker.receive, name)
     return Service(
         settings=settings,
         keyring=keyring,
@@ -176,8 +230,13 @@ def build(settings: Settings, seams: Seams | None = None, metrics: Metrics | Non
         providers=made,
         urls=urls,
         signer=signer,
+        guard=guard,
+        locks=locks,
+        watch=watch,
+        learning=learning,
+        router=router,
         verifier=verifier,
-        worker=Worker(timers, verifier, settings.apps),
+        worker=worker,
         metrics=metrics,
         tell=tell,
     )
@@ -218,9 +277,7 @@ def create_app(
     app.include_router(
         Verifications(service.verifier, Idempotency(service.claims, service.keyring), problems).router()
     )
-    app.include_router(
-        receipts.router(service.verifier, service.providers, service.urls, service.worker.wake)
-    )
+    app.include_router(receipts.router(service.providers, service.urls, service.worker.receive))
     app.include_router(health.router(service.timers, service.signer, lambda: service.draining))
     openapi.complete(app)
     app.include_router(pages.router(app.openapi))
@@ -229,6 +286,7 @@ def create_app(
         keys=Keys(settings.apps.values()),
         problems=problems,
         strangers=settings.limits.requests_per_address,
+        trusted=settings.trusted_proxies,
     )
     app.add_middleware(Timing, answered=service.metrics.answered)
     app.state.service = service
@@ -246,7 +304,9 @@ def _both(first: Listener, second: Listener) -> Listener:
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
+    while not task.done():  # once is not enough: wait_for of Python 3.11, as redis-py uses it, can swallow it
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
     await asyncio.gather(task, return_exceptions=True)
 
 

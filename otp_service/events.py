@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from otp_service.phone import mask
+from otp_service.phone import block, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -79,6 +79,8 @@ class Started(Event):
     verification: str
     purpose: str
     region: str
+    address: str = ""
+    """The client's, if there is one: ``counted``, or ``private``, which many have, so nobody counts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,98 @@ class Unrecorded(Alarm):
 
     app: str
     verification: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendRefused(Event):
+    """A rule of the guard refused a send, or would have; the caller hears no more than the rule's name."""
+
+    app: str
+    rule: str
+    figure: str
+    limit: str
+    prefix: str
+    enforced: bool
+
+    @classmethod
+    def of(cls, app: str, number: str, rule: str, figure: str, limit: str, *, enforced: bool) -> SendRefused:
+        """From what was counted; of the number its block is shown."""
+        return cls(app, rule, figure, limit, block(number) + "***", enforced)
+
+
+@dataclass(frozen=True, slots=True)
+class Pumped(Alarm):
+    """Too few codes come back from a block of numbers, a region or a country calling code.
+
+    The rule is ``block_conversion``, ``block_closed``, ``region_conversion`` or ``code_conversion``.
+    """
+
+    app: str
+    rule: str
+    prefix: str
+    region: str
+    percent: int
+    limit: int
+
+    @classmethod
+    def of(cls, app: str, rule: str, number: str, region: str, percent: int, limit: int) -> Pumped:
+        """From what was counted; of a number its block is shown, where it is about one."""
+        prefix = block(number) + "***" if rule.startswith("block") else ""
+        return cls(app, rule, prefix, region, percent, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRoams(Alarm):
+    """One client's address had codes sent to more countries in a day than people have numbers in."""
+
+    app: str
+    countries: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksFailing(Alarm):
+    """Far more checks of an app fail than usual: somebody is guessing, perhaps on many numbers."""
+
+    app: str
+    failed: int
+    usual: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignalsSilent(Alarm):
+    """What is asked before a send gave no decision; it fails ``open`` or ``closed``."""
+
+    app: str
+    reason: str
+    fail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpendReached(Alarm):
+    """What any number may use of a day's cap is spent; the rest is for numbers verified before."""
+
+    app: str
+    spent: str
+    cap: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened(Alarm):
+    """A provider failed too often: it is left out for a while, where no country is given in all of them."""
+
+    provider: str
+    country: str
+    seconds: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed(Event):
+    """A provider that was left out took a message again."""
+
+    provider: str
+    country: str
 
 
 Listener: TypeAlias = "Callable[[Event], None]"

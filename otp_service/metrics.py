@@ -1,7 +1,7 @@
 """What happened and how long it took, for Prometheus.
 
 No label holds a number, an id, a code or a word that a caller chose: apps and providers come from the
-configuration, routes are templates, everything else is a word of ours.
+configuration, routes are templates, countries are of ISO 3166, everything else is a word of ours.
 """
 
 from __future__ import annotations
@@ -11,14 +11,29 @@ from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from otp_service.events import Checked, NumberClosed, Received, Refused, Started, Tried, Unrecorded
+from otp_service.events import (
+    AddressRoams,
+    BreakerOpened,
+    Checked,
+    ChecksFailing,
+    NumberClosed,
+    Pumped,
+    Received,
+    Refused,
+    SendRefused,
+    SignalsSilent,
+    SpendReached,
+    Started,
+    Tried,
+    Unrecorded,
+)
 from otp_service.settings import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from otp_service.events import Event
 
@@ -49,6 +64,12 @@ class Metrics:
             "code",
             "reason",
         )
+        self._sends_refused = self._counter(
+            "otp_guard_refusals", "Sends that a rule refused, or would have.", "app", "rule", "enforced"
+        )
+        self._addresses = self._counter(
+            "otp_client_addresses", "Starts by what is known of their client's address.", "app", "kind"
+        )
         self._receipts = self._counter("otp_receipts", "Reports of providers.", "provider", "state")
         self._alarms = self._counter("otp_alarms", "Events that somebody should look at.", "app", "event")
         self._requests = self._histogram(
@@ -64,22 +85,55 @@ class Metrics:
         self._redis_errors = self._counter(
             "otp_redis_errors", "Verbs of the store without an answer in time.", "verb"
         )
+        self._open = self._gauge("otp_breaker_open", "1 while a provider is left out; no country means all.")
+        self._recent = self._gauge(
+            "otp_recent_sends", "Sends that conversion goes by: by half less with every hour, at most 300."
+        )
+        self._conversion = self._gauge("otp_conversion", "Share of recent sends whose code came back.")
 
     def tell(self, event: Event) -> None:
         """Count what happened: a listener of events."""
         match event:
             case Started():
                 self._starts.labels(event.app).inc()
+                self._addresses.labels(event.app, event.address or "none").inc()
             case Tried():
                 self._sends.labels(event.provider, event.outcome).observe(event.latency_ms / 1000)
             case Checked():
                 self._checks.labels(event.app, event.result).inc()
             case Refused():
                 self._refusals.labels(event.app, event.code, event.reason).inc()
+            case SendRefused():
+                self._sends_refused.labels(event.app, event.rule, str(event.enforced).lower()).inc()
             case Received():
                 self._receipts.labels(event.provider, event.state).inc()
-            case NumberClosed() | Unrecorded():
+            case (
+                AddressRoams()
+                | ChecksFailing()
+                | NumberClosed()
+                | Unrecorded()
+                | Pumped()
+                | SpendReached()
+                | SignalsSilent()
+            ):
                 self._alarms.labels(event.app, type(event).__name__).inc()
+            case BreakerOpened():
+                self._alarms.labels("", type(event).__name__).inc()
+
+    def learned(
+        self, breakers: Mapping[str, int | None], conversions: Mapping[str, tuple[float, float]]
+    ) -> None:
+        """Show what is known of the providers.
+
+        Args:
+            breakers: Milliseconds to a probe of an open one, else None; by ``provider`` or ``provider:EE``.
+            conversions: Recent sends and approvals, by ``provider:EE``.
+        """
+        for circuit, left in breakers.items():
+            self._open.labels(*_place(circuit)).set(left is not None)
+        for circuit, (sends, approvals) in conversions.items():
+            self._recent.labels(*_place(circuit)).set(sends)
+            self._conversion.labels(*_place(circuit)).set(min(1.0, approvals / sends))
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request was answered.
@@ -105,8 +159,19 @@ class Metrics:
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)
 
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        # All processes show the same, so whichever spoke last is right.
+        return Gauge(
+            name, meaning, ("provider", "country"), registry=self.registry, multiprocess_mode="mostrecent"
+        )
+
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
+
+
+def _place(circuit: str) -> tuple[str, str]:
+    provider, _, country = circuit.partition(":")
+    return provider, country
 
 
 @contextmanager

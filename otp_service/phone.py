@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from otp_service.errors import InvalidNumber
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 
 class LineType(StrEnum):
@@ -47,6 +51,9 @@ class Phone:
 LONGEST_SPELLING = 32
 """Characters: the 15 digits of E.164, the plus sign, and a separator for each digit."""
 
+_SHORTEST_MOBILE = 7
+"""Where no example of a country's mobile numbers is known."""
+
 _SEPARATORS = str.maketrans("", "", " -.()[]")
 _DIGITS = re.compile(r"\+?[0-9]+")  # not \d, which takes digits of every script
 
@@ -74,13 +81,14 @@ _LINE_TYPES = {
 }
 
 
-def parse(text: str, region: str | None = None) -> Phone:
+def parse(text: str, region: str | None = None, known: Container[str] = ()) -> Phone:
     """Read a number as a person writes it.
 
     Args:
         text: E.164, or national digits with ``region``; at most 32 characters. ASCII spaces, dashes, dots and
             brackets are dropped; nothing else but digits and one leading plus sign is taken.
         region: ISO 3166 alpha-2 in capitals, the country a number without a plus sign is dialled from.
+        known: Numbers in E.164 that are taken although they cannot exist.
 
     Raises:
         InvalidNumber: The spelling is not taken, or no such number can exist. It never repeats the number.
@@ -94,10 +102,28 @@ def parse(text: str, region: str | None = None) -> Phone:
         raise _invalid("/to", "Write digits 0-9 after at most one plus sign; no letters and no extension.")
     if region is None and not digits.startswith("+"):
         raise _invalid("/to", "Begin with a plus sign and the country calling code, or give the region.")
-    number = _read(digits, region)
+    number = _read(digits, region, known)
     if number is None:
         raise _invalid("/to", "No such number exists; check the digits and the country.")
     return _phone(number)
+
+
+def prefix(text: str) -> str:
+    """Read the beginning of numbers, at least three digits short of one, so that it names nobody.
+
+    Args:
+        text: A plus sign and digits, separators as in ``parse``.
+
+    Raises:
+        InvalidNumber: It is none, or too long.
+    """
+    digits = text.translate(_SEPARATORS)
+    if not re.fullmatch(r"\+[1-9][0-9]{0,14}", digits):
+        raise _invalid("/to", "Write a plus sign and the first digits of a number.")
+    code = _calling_code(digits)
+    if code and len(digits) - len(code) > _mobile_length(int(code)) - 3:
+        raise _invalid("/to", "Neither a number nor a prefix: a prefix lacks at least three digits.")
+    return digits
 
 
 def mask(e164: str) -> str:
@@ -115,11 +141,19 @@ def mask(e164: str) -> str:
     return code + "*" * hidden + national[hidden:]
 
 
-def _read(digits: str, region: str | None) -> PhoneNumber | None:
+def block(e164: str) -> str:
+    """The prefix of a number's block: the 1,000 numbers that differ from it in the last three digits."""
+    return e164[:-3]
+
+
+def _read(digits: str, region: str | None, known: Container[str]) -> PhoneNumber | None:
     try:
-        number = _one_spelling(phonenumbers.parse(digits, region))
+        written = phonenumbers.parse(digits, region)
     except NumberParseException:
         return None
+    if _e164(written) in known:
+        return written
+    number = _one_spelling(written)
     return number if phonenumbers.is_valid_number(number) else None
 
 
@@ -136,11 +170,15 @@ def _phone(number: PhoneNumber) -> Phone:
     calling_code = number.country_code or 0
     line_type = _LINE_TYPES.get(phonenumbers.number_type(number), LineType.UNKNOWN)
     return Phone(
-        e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),
+        e164=_e164(number),
         region=phonenumbers.region_code_for_number(number) or "",
         line_type=LineType.SATELLITE if calling_code in _NO_COUNTRY else line_type,
         calling_code=calling_code,
     )
+
+
+def _e164(number: PhoneNumber) -> str:
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
 def _calling_code(e164: str) -> str | None:
@@ -148,6 +186,13 @@ def _calling_code(e164: str) -> str | None:
         return None
     codes = (e164[:end] for end in (2, 3, 4))
     return next((code for code in codes if int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), None)
+
+
+def _mobile_length(calling_code: int) -> int:
+    """National digits of a country's usual mobile numbers."""
+    region = phonenumbers.region_code_for_country_code(calling_code)
+    example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
+    return len(phonenumbers.national_significant_number(example)) if example else _SHORTEST_MOBILE
 
 
 def _invalid(pointer: str, detail: str) -> InvalidNumber:

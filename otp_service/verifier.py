@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from otp_service import codes, events
 from otp_service.codes import Binding
 from otp_service.delivery.courier import verdict
 from otp_service.errors import InvalidCodeFormat, StoreUnavailable, UnknownKey, VerificationClosed
-from otp_service.guard import admission, budgets
+from otp_service.guard import budgets, clients
+from otp_service.guard.fixed_numbers import unsent
+from otp_service.guard.guard import tightest
+from otp_service.guard.reservation import Reservation
+from otp_service.guard.signals import Question
+from otp_service.guard.subjects import Send
 from otp_service.keyring import name
 from otp_service.phone import parse
 from otp_service.store.answers import STATUSES, Opening, Operation
 from otp_service.store.keys import Events
 from otp_service.store.records import Record
 from otp_service.store.store import Place
-from otp_service.verification import Check, Outcome, ReceiptState, Status, Target, VerificationId
+from otp_service.verification import HASH_BYTES, Check, Outcome, ReceiptState, Status, Target, VerificationId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from otp_service.codes import HashPool
     from otp_service.delivery.courier import Courier
     from otp_service.delivery.provider import Receipt
     from otp_service.events import Listener
+    from otp_service.guard.fixed_numbers import FixedNumbers
+    from otp_service.guard.guard import Guard
+    from otp_service.guard.reservation import Permit
+    from otp_service.guard.watch import Watch
     from otp_service.keyring import Keyring
     from otp_service.phone import Phone
     from otp_service.proof import Signer
     from otp_service.settings import AppSettings, Window
-    from otp_service.store.answers import Settled
+    from otp_service.store.answers import Counted, Settled
     from otp_service.store.store import Store
     from otp_service.verification import RateLimit, Transaction, Try, Verification
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +56,14 @@ class Wish:
         purpose: What the code will be good for.
         target: How the message reads, and what is kept with it.
         session: The caller's name for its client's session, or None.
+        address: Its client's IP address, or None.
     """
 
     phone: Phone
     purpose: str
     target: Target
     session: str | None = field(default=None, repr=False)
+    address: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class Fresh:
     code: str = field(repr=False)
     hash: bytes = field(repr=False)
     limit: RateLimit | None
+    leave: Reservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,9 @@ class Parts:
         keyring: Names, binds and seals.
         pool: Hashes.
         courier: Takes codes to phones.
+        guard: Says whether a send may be paid for.
+        fixed: Knows the test numbers.
+        watch: Says how long codes must be.
         signer: Signs the proofs.
         installation_sends: Windows for the sends to one number over all apps.
         tell: Hears of everything that happens.
@@ -90,6 +108,9 @@ class Parts:
     keyring: Keyring
     pool: HashPool
     courier: Courier
+    guard: Guard
+    fixed: FixedNumbers
+    watch: Watch
     signer: Signer
     installation_sends: Sequence[Window]
     tell: Listener = events.log
@@ -109,33 +130,53 @@ class Verifier:
         self._keyring = parts.keyring
         self._pool = parts.pool
         self._courier = parts.courier
+        self._guard = parts.guard
+        self._fixed = parts.fixed
+        self._watch = parts.watch
         self._signer = parts.signer
         self._installation_sends = parts.installation_sends
         self._tell = parts.tell
         self._draw = parts.draw
         self._random = parts.random
 
-    async def start(self, app: AppSettings, wish: Wish, operation: Operation) -> Verification:
+    def test_numbers(self, app: AppSettings, *, test: bool) -> Mapping[str, str]:
+        """Codes by number, as they are fixed now for test keys; a live key knows of none."""
+        return self._fixed.codes(app, test=test)
+
+    def ask(self, app: AppSettings, wish: Wish) -> Permit:
+        """Ask for leave for a start; meanwhile its Idempotency-Key can be claimed."""
+        return self._guard.permit(self._leave(app, wish.phone, wish.purpose, wish.target, wish))
+
+    async def start(self, app: AppSettings, wish: Wish, operation: Operation, permit: Permit) -> Verification:
         """Open a verification and send its code.
+
+        Args:
+            app: Whose.
+            wish: What is asked for.
+            operation: Happens once.
+            permit: What ``ask`` gave for this wish.
 
         Raises:
             Blocked, Throttled: Refused before anything was sent.
             Undeliverable, DeliveryFailed: Nobody took the message; the verification is closed.
         """
-        admission.admit(app, wish.phone)
-        self._courier.preview(app, wish.phone, wish.target)
+        leave = await permit.granted()
         place, send_events = self._new_place(app, wish, operation)
         key_id = self._keyring.first
         binding = Binding(app.name, place.id, wish.phone.e164, wish.purpose, wish.target.transaction)
-        code, hashed = await self._new_code(binding, key_id, app.code_length)
-        opening = Opening(wish.purpose, key_id, len(code), hashed, self._seal(place, key_id, wish.target))
-        rows = budgets.of_start(app, self._installation_sends, send_events)
-        opened = await self._store.open(place, operation, opening, rows, self._courier.lease_ms(app))
+        fixed = self._fixed.code(app, wish.target)
+        code, hashed = await self._new_code(binding, key_id, self._watch.code_length(app), fixed)
+        sealed = self._seal(place, key_id, wish.target)
+        opening = Opening(wish.purpose, key_id, len(code), hashed, sealed, leave.address)
+        rows = [] if fixed else budgets.of_start(app, self._installation_sends, send_events)
+        with self._guard.explaining(app, wish.phone):
+            opened = await self._store.open(place, operation, opening, rows, self._courier.lease_ms(app))
         if isinstance(opened, Record):
             return _answered(app, place.id, opened, wish.target, send=1, starting=True)
-        self._tell(events.Started(app.name, str(place.id), wish.purpose, wish.phone.region))
+        known = clients.known(wish.address)
+        self._tell(events.Started(app.name, str(place.id), wish.purpose, wish.phone.region, known))
         record = Record.opened(app, opening, opened)
-        fresh = Fresh(code, hashed, opened.limit)
+        fresh = Fresh(code, hashed, opened.limit, leave)
         return await self._send(place, operation, record, wish.phone, wish.target, fresh, starting=True)
 
     async def resend(self, app: AppSettings, id_: VerificationId, operation: Operation) -> Verification:
@@ -179,12 +220,17 @@ class Verifier:
             return self._checked(place, counted.settled, target, guess, replayed=True)
         binding = Binding(app.name, id_, target.to, guess.purpose, guess.transaction)
         hashed = await self._hash(binding, counted.key_id, guess.code)
-        place = self._place(app, id_, target.to)
+        place = self._place(app, id_, target)
         right = codes.match(hashed, counted.live)
         settled = await self._store.settle(place, operation, counted.ordinal, matched=right)
         self._tell(events.Checked(app.name, str(id_), settled.outcome))
+        if settled.outcome == "wrong" and not target.test:
+            self._watch.failed(app.name)
         if settled.alarm:
             self._tell(events.NumberClosed(app.name, str(id_)))
+        if settled.outcome == "approved":
+            self._courier.came_back(id_, target, newer=counted.live.find(hashed) // HASH_BYTES)
+            self._give_back(place, target, counted)
         return self._checked(place, settled, target, guess)
 
     async def cancel(self, app: AppSettings, id_: VerificationId, operation: Operation) -> Verification:
@@ -195,7 +241,7 @@ class Verifier:
         """
         record = await self._store.fetch(Place(app, id_))
         target = self._unseal(Place(app, id_), record.key_id, record.sealed)
-        record, replayed = await self._store.cancel(self._place(app, id_, target.to), operation)
+        record, replayed = await self._store.cancel(self._place(app, id_, target), operation)
         if not replayed:
             self._tell(events.Canceled(app.name, str(id_)))
         return replace(record.view(app, id_, target), replayed=replayed)
@@ -206,19 +252,16 @@ class Verifier:
         record = await self._store.fetch(place)
         return record.view(app, id_, self._unseal(place, record.key_id, record.sealed))
 
-    async def receive(self, provider: str, about: Try, receipts: Sequence[Receipt]) -> bool:
-        """Take a provider's receipts for one try, already proved to be its own.
+    async def receive(self, provider: str, about: Try, receipt: Receipt) -> bool:
+        """Take a provider's receipt for one try, already proved to be its own.
 
         Returns:
             Whether another send is due now.
         """
-        due = False
-        for receipt in receipts:
-            failed = receipt.state is ReceiptState.FAILED and receipt.outcome is Outcome.UNAVAILABLE
-            effect = await self._store.receive(about, receipt.state, send_again=failed)
-            due = due or effect == "due"
-            self._tell(events.Received(str(about.id), provider, receipt.state.value, receipt.reason, effect))
-        return due
+        failed = receipt.state is ReceiptState.FAILED and receipt.outcome is Outcome.UNAVAILABLE
+        effect = await self._store.receive(about, receipt.state, send_again=failed)
+        self._tell(events.Received(str(about.id), provider, receipt.state.value, receipt.reason, effect))
+        return effect == "due"
 
     async def _resend(
         self,
@@ -230,29 +273,29 @@ class Verifier:
     ) -> Verification:
         """Count another send and make it; after a send that failed, only through a provider not used yet."""
         target = self._unseal(Place(app, id_), record.key_id, record.sealed)
-        phone = parse(target.to)
+        fixed = self._fixed.code(app, target)
+        phone = parse(target.to, known=[target.to] if fixed else ())
         order = self._courier.order(app, phone, target, record.used)
         if after and not (order := [provider for provider in order if provider not in record.used]):
             return record.view(app, id_, target)
-        place = self._place(app, id_, target.to)
-        binding = Binding(app.name, id_, target.to, record.purpose, target.transaction)
-        code, hashed = await self._new_code(binding, record.key_id, record.length)
-        rows = budgets.of_send(app, self._installation_sends, Events(app.name, id_), record.sends + 1)
-        sent = await self._store.resend(
-            place,
-            operation,
-            Opening(record.purpose, record.key_id, record.length, hashed, b""),
-            rows,
-            self._courier.lease_ms(app),
-            after,
-        )
-        if sent is None:
-            return record.view(app, id_, target)
-        if sent.made_before:
-            return _answered(app, id_, record, target, send=sent.number)
-        record = record.sent_again(app, sent.number)
-        fresh = Fresh(code, hashed, sent.limit)
-        return await self._send(place, operation, record, phone, target, fresh, order)
+        place = self._place(app, id_, target)
+        async with self._guard.permit(self._leave(app, phone, record.purpose, target)) as permit:
+            leave = await permit.granted()
+            binding = Binding(app.name, id_, target.to, record.purpose, target.transaction)
+            code, hashed = await self._new_code(binding, record.key_id, record.length, fixed)
+            own = Events(app.name, id_)
+            rows = [] if fixed else budgets.of_send(app, self._installation_sends, own, record.sends + 1)
+            opening = Opening(record.purpose, record.key_id, record.length, hashed, b"")
+            lease_ms = self._courier.lease_ms(app)
+            with self._guard.explaining(app, phone):
+                sent = await self._store.resend(place, operation, opening, rows, lease_ms, after)
+            if sent is None:
+                return record.view(app, id_, target)
+            if sent.made_before:
+                return _answered(app, id_, record, target, send=sent.number)
+            record = record.sent_again(app, sent.number)
+            fresh = Fresh(code, hashed, sent.limit, leave)
+            return await self._send(place, operation, record, phone, target, fresh, order)
 
     async def _send(
         self,
@@ -269,22 +312,68 @@ class Verifier:
         """Make a counted send, write down what the providers answered, and say what it means."""
         app, id_ = place.app, place.id
         order = order or self._courier.order(app, phone, target, record.used)
-        deliveries = await self._courier.deliver(app, id_, record, phone, target, fresh.code, order)
+        fresh.leave.begin(f"{place.events.short}{record.sends}")
+        if self._fixed.code(app, target):
+            deliveries = [unsent(record.now_ms)]
+        else:
+            deliveries = await self._courier.deliver(app, id_, record, phone, target, fresh.code, order)
         problem = verdict(deliveries, str(id_) if starting else None)
         record = record.delivered(deliveries)
-        try:
-            record = await self._store.record(
-                place, operation, record, deliveries, fresh.hash, failed=starting and problem is not None
-            )
-        except StoreUnavailable:  # what went out went out: the caller must hear that
-            self._tell(events.Unrecorded(app.name, str(id_)))
+        failed = starting and problem is not None
+        written, _ = await asyncio.gather(
+            self._written(
+                place,
+                lambda: self._store.record(place, operation, record, deliveries, fresh.hash, failed=failed),
+            ),
+            self._written(place, lambda: fresh.leave.settle(deliveries)),
+        )
         if problem:
             raise problem
-        return record.view(app, id_, target, fresh.limit)
+        limit = tightest(fresh.limit, fresh.leave.limit)
+        return (written or record).view(app, id_, target, limit)
 
-    async def _new_code(self, binding: Binding, key_id: str, length: int) -> tuple[str, bytes]:
+    async def _written(self, place: Place, write: Callable[[], Awaitable[T]]) -> T | None:
+        """Write down what went out, if that can be: it went out, and the caller must hear so."""
+        try:
+            return await write()
+        except StoreUnavailable:
+            self._tell(events.Unrecorded(place.app.name, str(place.id)))
+            return None
+
+    async def _leave(
+        self, app: AppSettings, phone: Phone, purpose: str, target: Target, start: Wish | None = None
+    ) -> Reservation:
+        """Ask the guard for a send; for a start, with the client that wants it."""
+        if not self._fixed.code(app, target):
+            self._guard.admit(app, phone)
+        count = self._courier.preview(app, phone, target)
+        if target.test:
+            return Reservation()
+        subjects, providers = self._guard.subjects, self._courier.providers(app, phone)
+        send = Send(
+            app,
+            phone,
+            self._number(phone.e164),
+            self._guard.prices.dearest(providers, phone.region) * count,
+            subjects.address(app, start.address) if start else "",
+            subjects.session(app, start.session) if start else "",
+            starts=start is not None,
+        )
+        client = (start.address, start.session) if start else ()
+        question = Question(app, phone, purpose, *client)
+        return await self._guard.leave(send, question, self._courier.lease_ms(app))
+
+    def _give_back(self, place: Place, target: Target, counted: Counted) -> None:
+        """Give back what an approval gives back outside the number's shard."""
+        if not target.test:
+            send = Send(place.app, parse(target.to), place.number, address=counted.client)
+            self._guard.approved(send, place.events.short, counted.created_ms)
+
+    async def _new_code(
+        self, binding: Binding, key_id: str, length: int, fixed: str | None
+    ) -> tuple[str, bytes]:
         self._pool.admit()
-        code = self._draw(length)
+        code = fixed or self._draw(length)
         return code, await self._hash(binding, key_id, code)
 
     async def _hash(self, binding: Binding, key_id: str, code: str) -> bytes:
@@ -299,13 +388,18 @@ class Verifier:
             if operation.keyed
             else self._random(16)
         )
-        shard = index("number", wish.phone.e164)[0] >> 2
+        shard, _ = located(self._keyring, wish.phone.e164)
         session = name(index("session", app.name, wish.session))[:8] if wish.session else None
-        place = self._place(app, VerificationId.of(shard, entropy), wish.phone.e164)
+        place = self._place(app, VerificationId.of(shard, entropy), wish.target)
         return place, Events(app.name, place.id, session)
 
-    def _place(self, app: AppSettings, id_: VerificationId, number: str) -> Place:
-        return Place(app, id_, name(self._keyring.index("number", number)))
+    def _place(self, app: AppSettings, id_: VerificationId, target: Target) -> Place:
+        """Where a verification is; a test number is counted anew with each, so that it is never closed."""
+        number = str(id_) if self._fixed.code(app, target) else target.to
+        return Place(app, id_, self._number(number))
+
+    def _number(self, number: str) -> str:
+        return located(self._keyring, number)[1]
 
     def _seal(self, place: Place, key_id: str, target: Target) -> bytes:
         return self._keyring.seal(key_id, target.pack(), place.app.name, str(place.id))
@@ -331,6 +425,12 @@ class Verifier:
             )
         left = max(0, place.app.max_checks - settled.ordinal)
         return Check(place.id, STATUSES[settled.status], approved, left, proof, replayed)
+
+
+def located(keyring: Keyring, number: str) -> tuple[int, str]:
+    """The shard of a number in E.164, and what it is called there."""
+    index = keyring.index("number", number)
+    return index[0] >> 2, name(index)
 
 
 def _answered(

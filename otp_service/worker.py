@@ -13,6 +13,8 @@ from otp_service.verification import SHARDS, VerificationId
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from otp_service.delivery.provider import Receipt
+    from otp_service.delivery.receipts import ReceiptUrls
     from otp_service.settings import AppSettings
     from otp_service.store.timers import Timers
     from otp_service.verifier import Verifier
@@ -29,18 +31,31 @@ class Worker:
     Args:
         timers: What is due.
         verifier: Does it.
+        urls: Reads which try a receipt is about.
         apps: By name.
         poll_seconds: Between two looks, when nobody wakes it.
     """
 
     def __init__(
-        self, timers: Timers, verifier: Verifier, apps: Mapping[str, AppSettings], poll_seconds: float = 1.0
+        self,
+        timers: Timers,
+        verifier: Verifier,
+        urls: ReceiptUrls,
+        apps: Mapping[str, AppSettings],
+        poll_seconds: float = 1.0,
     ) -> None:
         self._timers = timers
         self._verifier = verifier
+        self._urls = urls
         self._apps = apps
         self._poll_seconds = poll_seconds
         self._woken = asyncio.Event()
+
+    async def receive(self, provider: str, receipt: Receipt) -> None:
+        """Take a receipt that is proved to be the provider's, and look at once when another send is due."""
+        about = self._urls.read(provider, receipt.token)
+        if about and await self._verifier.receive(provider, about, receipt):
+            self.wake()
 
     def wake(self) -> None:
         """Look now."""

@@ -1,8 +1,8 @@
 """Fixtures: servers for the session, emptied before each test, and a service on one.
 
-``@pytest.mark.every_server`` runs a test on the embedded server, on Debian's redis-server 7.0 and on a
-Cluster. ``@pytest.mark.naive("x")`` runs it once more against the wrong variant ``x`` of ``tests/naive.py``,
-which must fail it: a test that passes there would prove nothing.
+``@pytest.mark.every_server`` runs a test on the embedded server and, among the slow ones, on Debian's
+redis-server 7.0 and on a Cluster. ``@pytest.mark.naive("x")`` runs it once more against the wrong variant
+``x`` of ``tests/naive.py``, which must fail it: a test that passes there would prove nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     everywhere = metafunc.definition.get_closest_marker("every_server")
     wrong = metafunc.definition.get_closest_marker("naive")
-    grounds = [pytest.param(Ground(kind), id=kind) for kind in (KINDS if everywhere else KINDS[:1])]
+    grounds = [pytest.param(Ground(), id=KINDS[0])]
+    if everywhere:
+        grounds += [pytest.param(Ground(kind), id=kind, marks=pytest.mark.slow) for kind in KINDS[1:]]
     grounds += [
         pytest.param(
             Ground(variant=name),

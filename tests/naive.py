@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from otp_service import codes, verifier
+from otp_service import codes, desk, verifier
 from otp_service.delivery import receipts as receipt_urls
-from otp_service.guard import admission
+from otp_service.guard import admission, clients, fixed_numbers, guard, reservation
 from otp_service.http import auth, edge, idempotency
 from otp_service.http import verifications as http_verifications
 from otp_service.phone import Phone
@@ -155,9 +155,66 @@ def believes_headers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge.Edge, "__call__", naive)
 
 
+def takes_the_first_hop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is who stands first in X-Forwarded-For, which it wrote itself."""
+
+    def naive(scope: Any, _: Any) -> str:
+        said = dict(scope["headers"]).get(b"x-forwarded-for", b"nobody")
+        return str(said.decode().split(",")[0])
+
+    monkeypatch.setattr(edge, "caller_of", naive)
+
+
+def test_numbers_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fixed code is a fixed code, whoever asks."""
+    codes_ = fixed_numbers.FixedNumbers.codes
+    monkeypatch.setattr(
+        fixed_numbers.FixedNumbers, "codes", lambda self, app, **_: codes_(self, app, test=True)
+    )
+
+
+def forgets_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is erased begins anew."""
+    forget = desk.forget
+
+    async def naive(service: Any, text: str) -> Any:
+        await desk.unlock(service, text)
+        return await forget(service, text)
+
+    monkeypatch.setattr(desk, "forget", naive)
+
+
 def key_id_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """An API key known by its id alone."""
     monkeypatch.setattr(auth, "hmac", type("naive", (), {"compare_digest": staticmethod(lambda *_: True)}))
+
+
+def every_address_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPv6 addresses one by one: whoever has one has 2^64."""
+    monkeypatch.setattr(clients, "_SUBNET_BITS", 128)
+
+
+def keeps_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every budget counts by itself, and nobody gives back when a later one refuses."""
+
+    async def nothing(*_: Any) -> None:
+        return
+
+    monkeypatch.setattr(reservation.Permit, "_close", nothing)
+
+
+def one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Budgets asked once the Idempotency-Key is claimed."""
+
+    class Permit(reservation.Permit):
+        def __init__(self, asking: Any, later: Any) -> None:
+            self._waiting, self._later = asking, later
+
+        async def granted(self) -> Any:
+            super().__init__(self._waiting, self._later)
+            return await super().granted()
+
+    monkeypatch.setattr(guard, "Permit", Permit)
 
 
 VARIANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
@@ -180,5 +237,14 @@ VARIANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "raw_numbers": raw_numbers,
     "any_line": any_line,
     "believes_headers": believes_headers,
+    "takes_the_first_hop": takes_the_first_hop,
+    "test_numbers_for_all": test_numbers_for_all,
+    "forgets_budgets": forgets_budgets,
     "key_id_is_enough": key_id_is_enough,
+    "every_address_by_itself": every_address_by_itself,
+    "keeps_what_was_refused": keeps_what_was_refused,
+    "one_after_another": one_after_another,
+    "weighs_then_counts": in_script("reserve", ("    reserve(row)\n", "    break\n")),
+    "never_closes": in_script("reserve", ("if now < closed then", "if false then")),
+    "starts_whatever_failed": in_script("open", ("refusal = shut(failures) or refusal", "refusal = nil")),
 }

@@ -36,9 +36,7 @@ def mocked(document: str) -> Iterator[str]:
         try:
             said = next((line for line in process.stdout or () if "is listening" in line), None)
             assert said, "prism did not start"
-            threading.Thread(
-                target=deque, args=(process.stdout, 0), daemon=True
-            ).start()
+            threading.Thread(target=deque, args=(process.stdout, 0), daemon=True).start()
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from otp_service.events import NumberClosed
 from otp_service.settings import Window
 from tests.lab import NUMBER, Lab, bearer, other_code
 
@@ -59,6 +60,15 @@ async def test_an_approval_gives_its_send_back(web: Lab) -> None:
         id_ = (await web.start()).json()["id"]
         assert (await web.check(id_, web.code())).json()["approved"] is True
         web.pass_time(1)
+
+
+@pytest.mark.parametrize("changes", [{"apps": {"web": {"limits": {"sends_per_number": (Window(3, 3600),)}}}}])
+async def test_a_resend_is_one_more_send_to_the_number(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    for cool_down in (30, 60):
+        web.pass_time(cool_down)
+        assert (await web.resend(id_)).status_code == 200
+    assert await refused(web) == (429, "sends_per_number", 3510)
 
 
 async def test_three_live_verifications_and_none_closes_another(web: Lab) -> None:
@@ -129,7 +139,7 @@ async def test_a_hundred_failed_checks_in_a_row_close_the_number_for_a_day(web: 
         for i in range(5):
             await web.check(id_, other_code(web.code(), i + 1))
     assert await refused(web) == (429, "failed_checks_per_number", 86_400)
-    assert [type(event).__name__ for event in web.told].count("NumberClosed") == 1
+    assert [event for event in web.told if isinstance(event, NumberClosed)] == [NumberClosed("web", id_)]
     web.pass_time(86_400)
     assert (await web.start()).status_code == 201
 

@@ -10,11 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from otp_service.delivery.provider import Receipt
 from otp_service.delivery.receipts import ReceiptUrls
-from otp_service.events import Tried
+from otp_service.events import Received, Tried
 from otp_service.keyring import Keyring
 from otp_service.settings import Window
-from otp_service.verification import Try, VerificationId
+from otp_service.verification import Outcome, ReceiptState, Try, VerificationId
+from otp_service.worker import LEASE_MS
 from tests import faults_http, naive
 from tests.faults_http import FaultServer, Reply, closed_port
 from tests.lab import NUMBER, Lab, bearer, code_in, lab
@@ -267,6 +269,59 @@ async def test_a_failed_receipt_sends_a_new_code_through_the_next_provider(sent:
     assert (await sent.live.check(sent.id, second)).json()["approved"] is True
 
 
+async def test_a_receipt_is_told_with_what_it_said_and_did(sent: Receipts) -> None:
+    await sent.report("undelivered")
+    assert [event for event in sent.live.told if isinstance(event, Received)] == [
+        Received(sent.id, "first", "failed", "undelivered", "due")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "due"),
+    [(Outcome.UNAVAILABLE, True), (Outcome.UNDELIVERABLE, False), (Outcome.BLOCKED, False)],
+)
+async def test_only_a_failure_that_another_provider_can_mend_makes_a_send_due(
+    sent: Receipts,
+    outcome: Outcome,
+    due: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    about = Try(VerificationId.parse(sent.id) or VerificationId(bytes(16)), 1, 1)
+    reported = [Receipt(ReceiptState.SENT), *[Receipt(ReceiptState.FAILED, outcome)] * 2]
+    receive = sent.live.service.verifier.receive
+    assert [await receive("first", about, receipt) for receipt in reported] == [False, due, False]
+
+
+async def test_a_failed_message_never_goes_to_its_provider_again(redis: Server) -> None:
+    with closed_port() as down:
+        async with FaultServer(reply=SMSPM_OK) as first, routed(redis, first.url, down) as live:
+            sent = Receipts(live, (await live.start()).json()["id"], first, first)
+            await sent.report("undelivered")
+            assert (len(first.requests), await sent.shown()) == (1, ["failed", None])
+
+
+async def test_each_verification_of_a_number_is_sent_again(redis: Server) -> None:
+    async with (
+        FaultServer(reply=SMSPM_OK) as first,
+        FaultServer(reply=TWILIO_OK) as second,
+        routed(redis, first.url, second.url) as live,
+    ):
+        for _ in range(2):
+            await live.start()
+        for request in first.requests:
+            path = urlsplit(json.loads(request.body)["report"]).path
+            await live.http.post(path, json={"status": "undelivered"}, headers={"Authorization": ""})
+        await live.service.worker.work()
+        assert len(second.requests) == 2
+
+
+async def test_a_second_send_is_remembered_longer_than_a_worker_may_take(
+    sent: Receipts, redis: Server
+) -> None:
+    await sent.report("undelivered")
+    [operation] = [key for key in redis.names() if b":o:" in key]
+    assert int(redis.run("PTTL", operation)) > LEASE_MS
+
+
 async def test_the_code_of_the_message_that_failed_still_counts(sent: Receipts) -> None:
     await sent.report("undelivered")
     assert (await sent.live.check(sent.id, code_in(said(sent.first)))).json()["approved"] is True
@@ -309,7 +364,7 @@ async def test_a_receipt_address_cannot_be_made_up(sent: Receipts) -> None:
         f"/v1/receipts/{name}/{token[:-1]}{'a' if token[-1] != 'a' else 'b'}",
         f"/v1/receipts/{name}/{token}a",
         f"/v1/receipts/{name}/{token.upper()}",
-        theirs.url(name, Try(id_, 1, 1)) or "",
+        theirs.url(name, theirs.token(name, Try(id_, 1, 1))) or "",
     ):
         assert await sent.report("undelivered", path) == 404
     assert (await sent.shown(), sent.second.requests) == ([None], [])
@@ -553,6 +608,19 @@ async def test_resends_that_nobody_takes_leave_the_code_that_arrived(redis: Serv
             assert (await live.check(id_, code_in(first.requests[0].body.decode()))).json()[
                 "approved"
             ] is True
+
+
+async def test_a_resend_that_nobody_takes_is_not_charged_to_the_number(redis: Server) -> None:
+    limits = {"web": {"limits": {"sends_per_number": [Window(2, 3600)]}}}
+    with closed_port() as down:
+        async with (
+            FaultServer(accepts_once, SMSPM_OK) as first,
+            routed(redis, first.url, down, apps=limits) as live,
+        ):
+            id_ = (await live.start()).json()["id"]
+            for cool_down in (30, 60, 120):
+                live.pass_time(cool_down)
+                assert (await live.resend(id_)).status_code == 502
 
 
 async def test_a_full_pool_puts_a_second_send_off(sent: Receipts) -> None:

@@ -179,8 +179,8 @@ PLANTED: dict[str, tuple[dict[str, Any], str]] = {
     "no key to open with": ({"keyring": []}, "fail  keyring: required to serve"),
     "two faults in the file": ({"hash_queue": -1}, "fail  hash_queue: must be a whole number from 0"),
     "a setting without effect": (
-        {"trusted_proxies": ["10.0.0.0/8"]},
-        "warn  trusted_proxies is set but not in force",
+        {"operators": {"ann": {"key": "ab" * 32}}},
+        "warn  operators is set but not in force",
     ),
 }
 

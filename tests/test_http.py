@@ -187,7 +187,21 @@ async def test_what_cannot_be_its_code_costs_no_check(web: Lab) -> None:
     for code in ("12345", "1234567", "abc", "12345678901", "12 34", "12345\n", "１２３", "²²²²²²"):
         answer = await web.check(id_, code)
         assert (answer.status_code, answer.json().get("code")) == (422, "invalid_code_format")
+        assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/code"]
     assert (await web.fetch(id_)).json()["checks_left"] == 5
+
+
+async def test_another_length_than_its_codes_is_pointed_at(web: Lab) -> None:
+    answer = await web.check((await web.start()).json()["id"], "12345")
+    assert answer.json() | {"request_id": ""} == {
+        "type": "http://127.0.0.1:8080/errors/invalid_code_format",
+        "title": "Invalid code format",
+        "status": 422,
+        "code": "invalid_code_format",
+        "detail": "The code of this verification has another length, so no check was spent.",
+        "errors": [{"pointer": "/code", "detail": "has another length than the code that was sent"}],
+        "request_id": "",
+    }
 
 
 @pytest.mark.parametrize(
@@ -216,6 +230,21 @@ async def test_the_tightest_budget_is_in_the_headers(web: Lab) -> None:
     answer = await web.start()
     assert answer.headers["RateLimit-Policy"] == '"live_verifications";q=3;w=600'
     assert answer.headers["RateLimit"] == '"live_verifications";r=2;t=600'
+
+
+async def test_a_resend_names_its_tightest_budget_too(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(30)
+    answer = await web.resend(id_)
+    assert answer.headers["RateLimit-Policy"] == '"sends_per_number";q=5;w=3600'
+    assert answer.headers["RateLimit"] == '"sends_per_number";r=3;t=3570'
+
+
+async def test_a_refusal_names_its_budget_and_the_seconds_to_wait(web: Lab) -> None:
+    answer = await web.resend((await web.start()).json()["id"])
+    assert (answer.status_code, answer.json()["detail"]) == (429, "Not yet: try again in 30 seconds.")
+    assert answer.headers["RateLimit-Policy"] == '"cooldown";q=1;w=30'
+    assert answer.headers["RateLimit"] == '"cooldown";r=0;t=30'
 
 
 async def test_past_the_ceiling_every_route_answers_429(redis: Server, ground: Any) -> None:

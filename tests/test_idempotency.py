@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otp_service.errors import StoreUnavailable
-from tests.faults_http import FaultServer, Reply
+from otp_service.events import Canceled
+from tests.faults_http import FaultServer, Reply, closed_port
 from tests.lab import NUMBER, Lab, bearer, idempotent, lab, other_code
+from tests.test_delivery import SMSPM_OK, accepts_once, routed
 
 if TYPE_CHECKING:
     from tests.servers import Server
@@ -30,6 +32,14 @@ async def test_a_repeated_start_gives_the_stored_answer(web: Lab) -> None:
         "true",
     )
     assert len(web.inbox) == 1
+
+
+async def test_an_answer_is_marked_as_replayed_only_when_it_is(web: Lab) -> None:
+    first = await web.start(key="s")
+    id_ = first.json()["id"]
+    web.pass_time(30)
+    answers = [first, await web.resend(id_, key="r"), await web.check(id_, web.code(), key="c")]
+    assert ["Idempotency-Replayed" in answer.headers for answer in answers] == [False] * 3
 
 
 @pytest.mark.naive("no_claim")
@@ -178,6 +188,31 @@ async def test_a_resend_whose_answer_was_not_kept_is_not_sent_again(web: Lab) ->
     assert (second.headers["Idempotency-Replayed"], len(web.inbox)) == ("true", 2)
 
 
+async def test_a_failed_resend_whose_answer_was_not_kept_fails_again(redis: Server) -> None:
+    with closed_port() as down:
+        async with FaultServer(accepts_once, SMSPM_OK) as first, routed(redis, first.url, down) as live:
+            id_ = (await live.start()).json()["id"]
+            live.pass_time(30)
+            forgetful(live)
+            answers = [await live.resend(id_, key="k") for _ in range(2)]
+            assert answers[1].headers["Idempotency-Replayed"] == "true"
+            assert [(answer.status_code, "verification_id" in answer.json()) for answer in answers] == [
+                (502, False)
+            ] * 2
+            assert len(first.requests) == 2
+
+
+async def test_a_resend_that_was_made_answers_so_even_when_all_is_over(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(30)
+    forgetful(web)
+    await web.resend(id_, key="k")
+    await web.cancel(id_)
+    again = await web.resend(id_, key="k")
+    assert (again.status_code, again.json()["status"]) == (200, "canceled")
+    assert (again.headers["Idempotency-Replayed"], len(web.inbox)) == ("true", 2)
+
+
 async def test_a_410_is_kept(web: Lab) -> None:
     id_ = (await web.start()).json()["id"]
     await web.cancel(id_)
@@ -252,6 +287,7 @@ async def test_a_repeated_cancel_says_so_even_when_its_answer_was_not_kept(web: 
     first, second = await web.cancel(id_, key="k"), await web.cancel(id_, key="k")
     assert (second.status_code, second.json()["status"]) == (200, first.json()["status"])
     assert second.headers["Idempotency-Replayed"] == "true"
+    assert [event for event in web.told if isinstance(event, Canceled)] == [Canceled("web", id_)]
 
 
 async def test_a_test_key_and_a_live_key_share_no_answer(redis: Server) -> None:

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "logs": {"events"},
     "metrics": {"events", "settings"},
     "store": STORE,
-    "guard": {"events", "guard", "keyring"} | STORE,
+    "guard": {"delivery", "events", "guard", "keyring"} | STORE,
     "delivery": DELIVERY,
     "verifier": {"guard", "proof"} | DELIVERY,
     "worker": {"verifier"} | DELIVERY,

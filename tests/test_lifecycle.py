@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
+from otp_service.events import Canceled, Checked, Started
 from otp_service.store.keys import Shard
 from otp_service.verification import VerificationId
 from tests.lab import NUMBER, SECRET, Lab, bearer, other_code
@@ -52,6 +53,12 @@ async def test_start_answers_with_the_verification_and_its_delivery(web: Lab) ->
     assert len(created) == len("2026-11-20T10:00:00Z")
 
 
+async def test_a_start_is_told_with_its_purpose_and_country(web: Lab, started: dict[str, Any]) -> None:
+    assert [event for event in web.told if isinstance(event, Started)] == [
+        Started("web", started["id"], "login", "EE")
+    ]
+
+
 async def test_the_right_code_is_approved_with_a_proof(web: Lab, started: dict[str, Any]) -> None:
     checked = (await web.check(started["id"], web.code(), purpose="login")).json()
     assert (checked["status"], checked["approved"], checked["checks_left"]) == ("approved", True, 4)
@@ -62,11 +69,28 @@ async def test_the_right_code_is_approved_with_a_proof(web: Lab, started: dict[s
     assert (claims["sub"], claims["jti"], claims["purpose"]) == (NUMBER, started["id"], "login")
 
 
+async def test_a_proof_names_the_transaction_and_its_whole_second(web: Lab) -> None:
+    paid = {"payee": "ACME", "amount": "12.00 EUR"}
+    id_ = (await web.start(transaction=paid)).json()["id"]
+    proof = (await web.check(id_, web.code(), transaction=paid)).json()["proof"]
+    claims = jwt.decode(proof, options={"verify_signature": False})
+    assert (claims["transaction"], type(claims["iat"])) == (paid, int)
+
+
 async def test_a_wrong_code_is_a_result_and_counted(web: Lab, started: dict[str, Any]) -> None:
     checked = await web.check(started["id"], other_code(web.code()), purpose="login")
     assert (checked.status_code, checked.json()) == (
         200, {"id": started["id"], "status": "pending", "approved": False, "checks_left": 4},
     )  # fmt: skip
+
+
+async def test_each_check_is_told_with_its_result(web: Lab, started: dict[str, Any]) -> None:
+    for code in (other_code(web.code()), web.code()):
+        await web.check(started["id"], code, purpose="login")
+    assert [event for event in web.told if isinstance(event, Checked)] == [
+        Checked("web", started["id"], "wrong"),
+        Checked("web", started["id"], "approved"),
+    ]
 
 
 async def test_the_guess_that_spends_the_last_check_closes_it(web: Lab, started: dict[str, Any]) -> None:
@@ -77,6 +101,7 @@ async def test_the_guess_that_spends_the_last_check_closes_it(web: Lab, started:
     assert (late.status_code, late.json()["code"], late.json()["verification_status"]) == (
         410, "verification_closed", "max_attempts_reached",
     )  # fmt: skip
+    assert late.json()["detail"].startswith("The verification is max attempts reached")
 
 
 @pytest.mark.naive("resend_resets_checks")
@@ -95,6 +120,18 @@ async def test_the_newest_two_codes_are_live(web: Lab, started: dict[str, Any]) 
         assert (await web.resend(started["id"])).status_code == 200
     assert (await web.check(started["id"], web.code(0), purpose="login")).json()["approved"] is False
     assert (await web.check(started["id"], web.code(1), purpose="login")).json()["approved"] is True
+
+
+@pytest.mark.naive("unbound_purpose", "unbound_transaction")
+async def test_a_resent_code_is_bound_as_the_first_one(web: Lab) -> None:
+    bound: dict[str, Any] = {"purpose": "payout", "transaction": {"payee": "ACME", "amount": "12.00 EUR"}}
+    id_ = (await web.start(**bound)).json()["id"]
+    web.pass_time(30)
+    await web.resend(id_)
+    for name in bound:
+        claimed = {other: value for other, value in bound.items() if other != name}
+        assert (await web.check(id_, web.code(), **claimed)).json()["approved"] is False
+    assert (await web.check(id_, web.code(), **bound)).json()["approved"] is True
 
 
 async def test_a_resend_waits_for_the_cool_down(web: Lab, started: dict[str, Any]) -> None:
@@ -132,11 +169,14 @@ async def test_past_its_time_it_reads_expired_and_takes_nothing(web: Lab, starte
     assert [(answer.status_code, answer.json()["verification_status"]) for answer in answers] == [
         (410, "expired")
     ] * 3
+    assert answers[1].json()["detail"].startswith("The verification is over.")
 
 
 async def test_canceled_takes_nothing(web: Lab, started: dict[str, Any]) -> None:
     canceled = await web.cancel(started["id"])
     assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
+    assert canceled.json() == (await web.fetch(started["id"])).json()
+    assert web.told[-1] == Canceled("web", started["id"])
     late = await web.check(started["id"], web.code(), purpose="login")
     assert (late.status_code, late.json()["verification_status"]) == (410, "canceled")
 

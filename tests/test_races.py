@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.timeout(240)]
 
-ROUNDS = 100
+ROUNDS = [10, pytest.param(100, marks=pytest.mark.slow)]
 RAISED: dict[str, Any] = {"limits": {"requests_per_key": "100000/1s"}}
 START = "/v1/verifications/start"
 
@@ -48,17 +48,19 @@ async def release(redis: Server, ground: Ground) -> AsyncIterator[Round]:
             yield race
 
 
+@pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.naive("counts_after_comparing")
-async def test_of_fifty_wrong_checks_five_are_evaluated(release: Any) -> None:
+async def test_of_fifty_wrong_checks_five_are_evaluated(release: Any, rounds: int) -> None:
     wrong = [f"{i:06d}" for i in range(50)]
-    for round_ in range(ROUNDS):
+    for round_ in range(rounds):
         answers = await release(1_000_000 + round_, wrong)
         assert Counter(answer.status_code for answer in answers) == {200: 5, 410: 45}
 
 
+@pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.naive("many_winners")
-async def test_of_sixteen_right_checks_one_is_approved(release: Any) -> None:
-    for round_ in range(ROUNDS):
+async def test_of_sixteen_right_checks_one_is_approved(release: Any, rounds: int) -> None:
+    for round_ in range(rounds):
         answers = await release(2_000_000 + round_, [CODE] * 16)
         assert Counter(answer.status_code for answer in answers) == {200: 1, 410: 15}
         assert sum(answer.json().get("approved", False) for answer in answers) == 1

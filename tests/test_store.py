@@ -11,7 +11,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as LostError
 
-from otp_service.errors import IdempotencyMismatch, StoreUnavailable, VerificationClosed
+from otp_service.errors import (
+    IdempotencyMismatch,
+    StoreUnavailable,
+    VerificationClosed,
+    VerificationNotFound,
+)
+from otp_service.events import Unrecorded
 from otp_service.settings import SettingsError
 from otp_service.store import keys
 from otp_service.store.answers import Opening, Operation
@@ -117,7 +123,23 @@ async def test_sent_is_201_even_if_it_could_not_be_written_down(web: Lab) -> Non
     web.service.store.record = record  # type: ignore[method-assign]
     answer = await web.start()
     assert (answer.status_code, answer.json()["deliveries"][0]["outcome"]) == (201, "accepted")
+    assert Unrecorded("web", answer.json()["id"]) in web.told
     assert (await web.check(answer.json()["id"], web.code())).json()["approved"] is True
+
+
+async def test_two_codes_are_live_even_if_a_resend_could_not_be_written_down(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(30)
+    await web.resend(id_)
+
+    async def record(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailable("gone", retry_after=1)
+
+    web.service.store.record = record  # type: ignore[method-assign]
+    web.pass_time(60)
+    await web.resend(id_)
+    approved = [(await web.check(id_, web.code(i))).json()["approved"] for i in (0, 1)]
+    assert approved == [False, True]
 
 
 async def test_a_start_whose_process_died_goes_on_with_the_same_id_and_a_new_code(web: Lab) -> None:
@@ -152,6 +174,7 @@ async def test_a_check_whose_process_died_closes_the_last_one_after_five_seconds
     web.service.store.settle = settle  # type: ignore[method-assign]
     between = await web.check(id_, web.code())
     assert (between.status_code, between.json()["verification_status"]) == (410, "pending")
+    assert between.json()["detail"].startswith("The last check is being compared.")
     web.pass_time(5)
     after = await web.check(id_, web.code())
     assert (after.status_code, after.json()["verification_status"]) == (410, "max_attempts_reached")
@@ -281,6 +304,13 @@ async def test_more_calls_than_connections_wait_their_turn(web: Lab) -> None:
     await asyncio.gather(*(web.service.timers.ping() for _ in range(500)))
 
 
+async def test_a_look_at_redis_moves_no_timer(web: Lab, redis: Server) -> None:
+    timers = keys.Shard(0).timers
+    redis.run("ZADD", timers, 1, "timer")
+    await web.service.timers.ping()
+    assert float(redis.run("ZSCORE", timers, "timer")) == 1
+
+
 async def test_nothing_but_us_retries(web: Lab) -> None:
     client = web.service.client
     assert isinstance(client, Redis)
@@ -372,6 +402,17 @@ async def test_an_operation_with_another_digest_is_a_mismatch(web: Lab) -> None:
         raise AssertionError("it was answered")
 
 
+async def test_a_cancel_of_another_request_or_of_nothing_is_refused(web: Lab) -> None:
+    place = await opened(web)
+    store = web.service.store
+    first = Operation("operation", "digest", "run", since=1)
+    await store.cancel(place, first)
+    with pytest.raises(IdempotencyMismatch):
+        await store.cancel(place, replace(first, digest="another"))
+    with pytest.raises(VerificationNotFound):
+        await store.cancel(replace(place, id=VerificationId.of(place.id.shard)), first)
+
+
 async def opened(web: Lab) -> Place:
     id_ = VerificationId.parse((await web.start()).json()["id"])
     assert id_
@@ -393,8 +434,9 @@ async def test_a_check_that_came_too_late_hears_so_again(web: Lab) -> None:
 async def test_a_resend_of_what_was_started_anew_meanwhile_is_503(web: Lab) -> None:
     opening = Opening("login", "k9", 6, b"h" * 16, b"")
     operation = Operation("operation", "digest", "run", since=1)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="started anew") as refused:
         await web.service.store.resend(await opened(web), operation, opening, [], 1000)
+    assert refused.value.retry_after == 1
 
 
 async def test_a_reply_that_is_late_twice_is_503(web: Lab) -> None:

@@ -14,8 +14,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 
+from otp_service.delivery.callbacks import MAX_FIELDS
 from otp_service.delivery.provider import Answer, ForgedReceipt, Outcome, Receipt, ReceiptState
-from otp_service.delivery.providers.twilio import MAX_FIELDS, Twilio
+from otp_service.delivery.providers.twilio import Twilio
 from otp_service.delivery.transport import Transport
 from otp_service.settings import ProviderSettings
 from tests.faults_http import FaultServer

@@ -20,12 +20,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from structlog.contextvars import bound_contextvars
 
 from otp_service.errors import Throttled
+from otp_service.http.proxies import caller as caller_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from otp_service.http.auth import Keys
     from otp_service.http.problems import Problems
+    from otp_service.http.proxies import Network
     from otp_service.settings import Window
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -39,13 +43,23 @@ class Edge:
         keys: Who may call.
         problems: How a refusal is answered.
         strangers: Requests from one address without a valid key; those with a wrong key slow only each other.
+        trusted: Proxies whose X-Forwarded-For is believed.
     """
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, problems: Problems, strangers: Window) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: Keys,
+        problems: Problems,
+        strangers: Window,
+        trusted: Sequence[Network] = (),
+    ) -> None:
         self._app = app
         self._keys = keys
         self._problems = problems
         self._strangers = strangers
+        self._trusted = trusted
         self._limiter = Limiter(
             key_func=get_remote_address, storage_uri="memory://", strategy="moving-window"
         ).limiter
@@ -69,9 +83,8 @@ class Edge:
         if caller:
             refusal = self._hit(caller.app.limits.requests_per_key, "key", caller.key.id)
         else:
-            address = (scope.get("client") or ("unknown", 0))[0]
             kind = "wrong key" if "authorization" in headers else "address"
-            refusal = self._hit(self._strangers, kind, address)
+            refusal = self._hit(self._strangers, kind, caller_of(scope, self._trusted))
         with bound_contextvars(request_id=request_id):
             answering = self._problems.render(refusal, scope) if refusal else self._app
             await answering(scope, receive, named)

@@ -13,7 +13,15 @@ from otp_service import codes, messages
 from otp_service.errors import UnsupportedChannel, VerificationNotFound
 from otp_service.http import body as bodies
 from otp_service.http.auth import authenticated
-from otp_service.http.documents import CheckIn, CheckOut, NothingIn, StartIn, VerificationOut, problems, takes
+from otp_service.http.documents import (
+    CheckIn,
+    CheckOut,
+    NothingIn,
+    StartIn,
+    VerificationOut,
+    problems,
+    takes,
+)
 from otp_service.http.idempotency import Answer
 from otp_service.http.problems import encode, rate_limit_headers
 from otp_service.phone import parse
@@ -21,7 +29,7 @@ from otp_service.verification import Channel, Status, Target, Transaction, Verif
 from otp_service.verifier import Guess, Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Container
 
     from otp_service.http.auth import Caller
     from otp_service.http.body import Body
@@ -101,38 +109,44 @@ class Verifications:
 
     async def start(self, request: Request) -> Response:
         """Send a code to a number."""
+        caller, body, asked = await _read(request, StartIn)
+        test = not caller.key.live
+        wish = _wish(asked, self._verifier.test_numbers(caller.app, test=test), test=test)
+        async with self._verifier.ask(caller.app, wish) as permit:
 
-        async def run(caller: Caller, wish: StartIn, operation: Operation) -> Answer:
-            asked = _wish(wish, test=not caller.key.live)
-            return _shown(201, await self._verifier.start(caller.app, asked, operation))
+            async def run(operation: Operation) -> Answer:
+                return _shown(201, await self._verifier.start(caller.app, wish, operation, permit))
 
-        return await self._once(request, StartIn, run)
+            return await self._once(request, caller, body, run)
 
     async def resend(self, request: Request, verification_id: str) -> Response:
         """Send a new code; earlier live codes stay valid."""
+        caller, body, _ = await _read(request, NothingIn, optional=True)
 
-        async def run(caller: Caller, _: NothingIn, operation: Operation) -> Answer:
+        async def run(operation: Operation) -> Answer:
             return _shown(200, await self._verifier.resend(caller.app, _id(verification_id), operation))
 
-        return await self._once(request, NothingIn, run, optional=True)
+        return await self._once(request, caller, body, run)
 
     async def check(self, request: Request, verification_id: str) -> Response:
         """Guess the code; of any number of right guesses exactly one is approved."""
+        caller, body, asked = await _read(request, CheckIn)
 
-        async def run(caller: Caller, body: CheckIn, operation: Operation) -> Answer:
-            guess = Guess(body.purpose, _said(body), codes.clean(body.code))
+        async def run(operation: Operation) -> Answer:
+            guess = Guess(asked.purpose, _said(asked), codes.clean(asked.code))
             checked = await self._verifier.check(caller.app, _id(verification_id), guess, operation)
             return Answer(200, _check(checked), keep=False, replayed=checked.replayed)
 
-        return await self._once(request, CheckIn, run)
+        return await self._once(request, caller, body, run)
 
     async def cancel(self, request: Request, verification_id: str) -> Response:
         """Close a pending verification."""
+        caller, body, _ = await _read(request, NothingIn, optional=True)
 
-        async def run(caller: Caller, _: NothingIn, operation: Operation) -> Answer:
+        async def run(operation: Operation) -> Answer:
             return _shown(200, await self._verifier.cancel(caller.app, _id(verification_id), operation))
 
-        return await self._once(request, NothingIn, run, optional=True)
+        return await self._once(request, caller, body, run)
 
     async def fetch(self, request: Request, verification_id: str) -> Response:
         """Read a verification with its deliveries."""
@@ -142,24 +156,15 @@ class Verifications:
         return self._response(request, _shown(200, verification))
 
     async def _once(
-        self,
-        request: Request,
-        model: type[_Model],
-        run: Callable[[Caller, _Model, Operation], Awaitable[Answer]],
-        *,
-        optional: bool = False,
+        self, request: Request, caller: Caller, body: bytes, run: Callable[[Operation], Awaitable[Answer]]
     ) -> Response:
-        """Read, authenticate and check a request in the contract's order, and run its verb once."""
-        body = await bodies.read(request)
-        caller = authenticated(request.state.caller)
-        caller.require("verify")
-        wish = bodies.parse(request, body, model, optional=optional)
+        """Run a verb once, and show what came of it."""
         answer = await self._idempotency.once(
             caller.app.name if caller.key.live else f"{caller.app.name}:test",
             request.headers.get("idempotency-key"),
             request.url.path,
             body,
-            lambda operation: run(caller, wish, operation),
+            run,
         )
         return self._response(request, answer)
 
@@ -170,6 +175,16 @@ class Verifications:
         return Response(encode(answer.body), answer.status, headers, "application/json")
 
 
+async def _read(
+    request: Request, model: type[_Model], *, optional: bool = False
+) -> tuple[Caller, bytes, _Model]:
+    """Read, authenticate and check a request, in the contract's order."""
+    body = await bodies.read(request)
+    caller = authenticated(request.state.caller)
+    caller.require("verify")
+    return caller, body, bodies.parse(request, body, model, optional=optional)
+
+
 def _id(text: str) -> VerificationId:
     found = VerificationId.parse(text)
     if found is None:
@@ -177,20 +192,22 @@ def _id(text: str) -> VerificationId:
     return found
 
 
-def _wish(body: StartIn, *, test: bool) -> Wish:
+def _wish(body: StartIn, known: Container[str], *, test: bool) -> Wish:
     if body.channel not in {channel.value for channel in Channel}:
         detail = "The only channel is sms."
         raise UnsupportedChannel(detail, errors=({"pointer": "/channel", "detail": detail},))
     paid = body.transaction
     target = Target(
-        to=(phone := parse(body.to, body.region)).e164,
+        to=(phone := parse(body.to, body.region, known)).e164,
         locale=body.locale,
         autofill=body.autofill or None,
         transaction=messages.read_transaction(paid.payee, paid.amount) if paid else None,
         metadata=body.metadata,
         test=test,
     )
-    return Wish(phone, body.purpose, target, body.client.session if body.client else None)
+    client = body.client
+    session, address = (client.session, client.ip) if client else (None, None)
+    return Wish(phone, body.purpose, target, session, address)
 
 
 def _said(guess: CheckIn) -> Transaction | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from otp_service.settings.sections import GuardSettings
 from otp_service.settings.texts import EVERYWHERE
 
 if TYPE_CHECKING:
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     Place = tuple[str | int, ...]
     Conflict = tuple[Place, str]
 
-_IDLE = ("spend_cap", "trusted_proxies", "operators")
-_IDLE_IN_APPS = ("spend_cap", "webhook", "test_numbers", "custom_codes", "twilio", "vonage")
-_IDLE_LIMITS = ("starts_per_address", "starts_per_session", "sends_per_block", "unconverted_per_region")
+_IDLE = ("operators",)
+_IDLE_IN_APPS = ("webhook", "custom_codes", "twilio", "vonage")
 
 
 def not_in_force(settings: Settings) -> tuple[str, ...]:
@@ -28,12 +27,8 @@ def not_in_force(settings: Settings) -> tuple[str, ...]:
 
 def _idle(settings: Settings) -> Iterator[str]:
     yield from (key for key in _IDLE if key in settings.model_fields_set and getattr(settings, key))
-    if settings.guard != GuardSettings():
-        yield "guard"
     for name, app in settings.apps.items():
         yield from (f"apps.{name}.{key}" for key in _IDLE_IN_APPS if getattr(app, key))
-        limits = app.limits.model_fields_set
-        yield from (f"apps.{name}.limits.{key}" for key in _IDLE_LIMITS if key in limits)
 
 
 def conflicts(settings: Settings, routes: Collection[str], providers: Collection[str]) -> Iterator[Conflict]:
@@ -47,6 +42,9 @@ def conflicts(settings: Settings, routes: Collection[str], providers: Collection
     yield from _dangling(settings, routes, providers)
     yield from _ambiguous_keys(settings)
     yield from _uncounted_money(settings)
+    yield from _strategies(settings)
+    yield from _hopeful(settings)
+    yield from _shorter(settings)
     if settings.hash_profile == "test" and any(
         key.live for app in settings.apps.values() for key in app.keys
     ):
@@ -61,6 +59,12 @@ def _dangling(settings: Settings, routes: Collection[str], providers: Collection
             yield ("apps", name, "route"), f"there is no [routes.{app.route}]"
     for place, chain in _chains(settings):
         yield from ((place, f"there is no [providers.{name}]") for name in chain if name not in providers)
+    for name, route in settings.routes.items():
+        for index, rule in enumerate(route.rules):
+            unknown = sorted((rule.apps or frozenset()) - settings.apps.keys())
+            yield from (
+                (("routes", name, "rules", index, "apps"), f"there is no [apps.{app}]") for app in unknown
+            )
 
 
 def _chains(settings: Settings) -> Iterator[tuple[Place, tuple[str, ...]]]:
@@ -68,6 +72,32 @@ def _chains(settings: Settings) -> Iterator[tuple[Place, tuple[str, ...]]]:
         yield ("routes", name, "providers"), route.providers
         for index, rule in enumerate(route.rules):
             yield ("routes", name, "rules", index, "providers"), rule.providers
+
+
+def _hopeful(settings: Settings) -> Iterator[Conflict]:
+    """Apprise cannot say that a message was not sent, so every provider after it would send once more."""
+    for place, chain in _chains(settings):
+        types = [settings.providers[name].type for name in chain if name in settings.providers]
+        if any(first == "apprise" != then for first, then in pairwise(types)):
+            yield place, "must name apprise last: it cannot say that a message was not sent"
+
+
+def _shorter(settings: Settings) -> Iterator[Conflict]:
+    for name, app in settings.apps.items():
+        if app.code_length_under_attack and app.code_length_under_attack <= app.code_length:
+            yield ("apps", name, "code_length_under_attack"), "must be more than code_length"
+
+
+def _strategies(settings: Settings) -> Iterator[Conflict]:
+    chains = dict(_chains(settings))
+    for name, route in settings.routes.items():
+        used = {each for at, chain in chains.items() if at[1] == name for each in chain}
+        for provider in sorted(route.weights.keys() - used):
+            yield ("routes", name, "weights", provider), "must be a provider of this route"
+        known = used & settings.providers.keys()
+        prices = [price for each in known for price in settings.providers[each].prices.values()]
+        if route.strategy == "adaptive" and route.cost_weight and len({each.currency for each in prices}) > 1:
+            yield ("routes", name, "cost_weight"), "needs prices in one currency, or must be 0"
 
 
 def _ambiguous_keys(settings: Settings) -> Iterator[Conflict]:

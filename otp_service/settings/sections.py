@@ -66,8 +66,19 @@ class AppLimitSettings(Section):
     """A coarse ceiling at the edge of each process."""
 
 
+class SignalSettings(Section):
+    """``[guard.signals]``: the operator's own endpoint, asked before a send (Standard Webhooks)."""
+
+    url: HttpsUrl
+    secret: WebhookSecret = Field(repr=False)
+    timeout_ms: Annotated[int, whole(50, 2000)] = 500
+    """Longest wait for its answer."""
+    fail: Literal["open", "closed"] = "open"
+    """Without an answer: ``open`` sends, ``closed`` does not."""
+
+
 class GuardSettings(Section):
-    """``[guard]``: the rules against pumping."""
+    """``[guard]``: the rules against pumping, and what is asked before a send."""
 
     mode: Literal["enforce", "record"] = "enforce"
     """``record`` answers as if allowed and reports what it would have done."""
@@ -75,6 +86,8 @@ class GuardSettings(Section):
     """Prefixes that always pass these rules."""
     deny: tuple[Prefix, ...] = Field(default=(), repr=False)
     """Prefixes that are never sent to."""
+    signals: SignalSettings | None = None
+    """For every app that has none of its own."""
 
 
 class OperatorSettings(Section):
@@ -128,6 +141,8 @@ class AppSettings(Section):
     """ISO 3166 alpha-2 in capitals, or ``*`` for all: no default, because it is a choice one has to write."""
     code_length: Annotated[int, whole(6, 10)] = 6
     """Digits. NIST SP 800-63B-4, 3.1.3.2: at least 6."""
+    code_length_under_attack: Annotated[int, whole(6, 10)] | None = None
+    """Digits while far more checks fail than usual; ``code_length`` when not given."""
     ttl_seconds: Annotated[int, whole(30, 600)] = 600
     """Lifetime of a verification. NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes."""
     max_checks: Annotated[int, whole(1, 10)] = 5
@@ -151,6 +166,8 @@ class AppSettings(Section):
     transaction_templates: dict[Locale, TransactionTemplate] = Field(default_factory=dict)
     """Texts that name payee and amount (PSD2 RTS, article 5)."""
     limits: AppLimitSettings = AppLimitSettings()
+    signals: SignalSettings | None = None
+    """In place of ``[guard.signals]``."""
     webhook: WebhookSettings | None = None
     test_numbers: dict[Number, FixedNumber] = Field(default_factory=dict, repr=False)
     twilio: TwilioSettings | None = None
@@ -158,9 +175,16 @@ class AppSettings(Section):
 
 
 class RuleSettings(Section):
-    """An entry of ``[[routes.x.rules]]``: other providers for some countries; the first match counts."""
+    """An entry of ``[[routes.x.rules]]``: other providers for some numbers or apps.
+
+    The first match counts.
+    """
 
     countries: Countries
+    line_types: LineTypes | None = None
+    """All when not given."""
+    apps: Annotated[frozenset[Name], NOT_EMPTY] | None = None
+    """All when not given."""
     providers: Chain
 
 
@@ -169,6 +193,12 @@ class RouteSettings(Section):
 
     providers: Chain
     strategy: Strategy = "ordered"
+    weights: dict[Name, Annotated[int, whole(0, 1000)]] = Field(default_factory=dict)
+    """``weighted``: share of first tries by provider, 1 where none is given; 0 only after all others."""
+    cost_weight: Annotated[float, number(0, 1)] = 0.05
+    """``adaptive``: conversion that one gives up to pay nothing in place of the dearest price."""
+    exploration: Annotated[float, number(0, 0.5)] = 0.05
+    """``adaptive``: share of sends whose first provider is drawn evenly, so that none is forgotten."""
     deadline_seconds: Annotated[float, number(1, 30)] = 8.0
     """For a whole start, all tries together."""
     rules: tuple[RuleSettings, ...] = ()

@@ -21,6 +21,9 @@ LINE_TYPES = ("mobile", "fixed_or_mobile", "fixed", "voip", "personal", "unknown
 NEVER_SENT_TO = frozenset({"premium", "shared_cost", "uan", "pager", "satellite"})
 """Kinds of line that no configuration can allow: toll fraud."""
 
+STRATEGIES = ("ordered", "weighted", "adaptive")
+"""Ways to put the providers of a route in order."""
+
 LONGEST_BRAND = 30
 """Characters; a text with its code still fits one segment."""
 
@@ -88,11 +91,9 @@ def _braced(names: Collection[str]) -> str:
     return ", ".join(f"{{{name}}}" for name in names)
 
 
-def _ordered(text: str) -> str:
-    if text in ("weighted", "adaptive"):
-        raise ValueError(f"{text} is not in this version; ordered is")
-    if text != "ordered":
-        raise ValueError("must be ordered")
+def _strategy(text: str) -> str:
+    if text not in STRATEGIES:
+        raise ValueError(f"must be one of {', '.join(STRATEGIES)}")
     return text
 
 
@@ -117,5 +118,5 @@ Template = Annotated[str, AfterValidator(_template(("code",)))]
 TransactionTemplate = Annotated[str, AfterValidator(_template(("code", "payee", "amount")))]
 Number = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", "must be a number in E.164, such as +37256000000")]
 Prefix = Annotated[str, matching(r"\+[1-9][0-9]{0,14}", "must be the beginning of an E.164 number")]
-Strategy = Annotated[str, AfterValidator(_ordered)]
+Strategy = Annotated[str, AfterValidator(_strategy)]
 Chain = Annotated[tuple[Name, ...], NOT_EMPTY, unique(lambda name: name, "must not name a provider twice")]

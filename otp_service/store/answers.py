@@ -62,6 +62,8 @@ class Opening:
     length: int
     hash: bytes = field(repr=False)
     sealed: bytes = field(repr=False)
+    client: str = ""
+    """Tag of the client's address; an approval gives its start back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,9 @@ class Counted:
     live: bytes = field(default=b"", repr=False)
     settled: Settled | None = None
     """What it came to, when it was made before."""
+    created_ms: int = 0
+    client: str = ""
+    """Tag of the address that the verification was started from."""
 
 
 @dataclass(frozen=True, slots=True)

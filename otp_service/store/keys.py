@@ -22,6 +22,13 @@ SLOTS = 16384
 META = "otp:meta"
 """What every process must agree on: schema, shards, the fingerprint of the index key."""
 
+EXPERIENCE = "otp:{experience}"
+"""What all processes know of the providers; not about any number, so with a tag of its own."""
+
+
+LOCKS = "otp:{locks}"
+"""What operators have locked; not about one number either."""
+
 
 def slot(tag: str) -> int:
     """The slot of a hash tag: CRC16 (XMODEM) modulo 16384, as the cluster specification has it."""
@@ -53,6 +60,11 @@ class Shard:
     def verification(self, id_: VerificationId) -> str:
         """The record: a hash of short fields, each at most 64 bytes."""
         return self._key("v", id_.bare)
+
+    @property
+    def records(self) -> str:
+        """The pattern of all records."""
+        return self._key("v", "*")
 
     def codes(self, id_: VerificationId) -> str:
         """The live hashes, newest first; gone on closing."""
@@ -149,3 +161,19 @@ class Events:
 def claim(name: str) -> str:
     """An Idempotency-Key of an app; with a tag of its own, because it is not about one number."""
     return f"otp:{{{name}}}:i"
+
+
+def checks(app: str) -> str:
+    """What is counted about all checks of an app."""
+    return f"otp:{{checks:{app}}}"
+
+
+def ledger(tag: str, letter: str, name: str = "") -> str:
+    """What is counted about one subject that is not a number; the keys of a subject share its tag.
+
+    Args:
+        tag: The subject, or what it has in common with others that are counted in one script.
+        letter: What is counted.
+        name: Tells subjects of one tag apart.
+    """
+    return f"otp:{{{tag}}}:{name}:{letter}" if name else f"otp:{{{tag}}}:{letter}"

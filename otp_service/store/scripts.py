@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from redis.asyncio import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -41,7 +42,7 @@ class Script:
     def load(cls, verb: str) -> Script:
         """The script of a verb behind what all scripts share."""
         room = files("otp_service.store") / "lua"
-        parts = ["_prelude", "_budgets", verb]
+        parts = ["_prelude", "_ledgers" if verb in LEDGER_VERBS else "_budgets", verb]
         return cls.of("\n".join((room / f"{part}.lua").read_text() for part in parts))
 
     @classmethod
@@ -50,20 +51,37 @@ class Script:
         return cls(body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
 
 
+LEDGER_VERBS: Final = frozenset({"account", "credit", "figures", "lift", "reserve"})
+"""They count about one subject that is not a number."""
+
 VERBS: Final = (
+    "account",
     "attempt",
     "boot",
     "cancel",
+    "carriers",
     "claim",
+    "credit",
     "done",
     "due",
+    "erase",
+    "exchange",
     "fetch",
+    "figures",
+    "forget",
     "keep",
+    "lift",
+    "lock",
+    "locks",
     "open",
     "receive",
     "record",
     "resend",
+    "reserve",
     "settle",
+    "standing",
+    "unlock",
+    "watch",
 )
 
 
@@ -92,6 +110,7 @@ class Scripts:
         watch: Callable[[str], AbstractContextManager[None]] = lambda _verb: nullcontext(),
     ) -> None:
         self._client = client
+        self.clustered = isinstance(client, RedisCluster)
         self._scripts = {verb: Script.load(verb) for verb in VERBS}
         self._places = asyncio.Semaphore(connections)
         self._skew = skew
@@ -99,6 +118,13 @@ class Scripts:
         self._watch = watch
         self._offset: float | None = None
         self.calls = 0
+
+    @property
+    def now_ms(self) -> int:
+        """What the clock of Redis says now, by its last answer; 0 before the first."""
+        if self._offset is None:
+            return 0
+        return int(self._monotonic() * 1000 + self._offset) + self._skew()
 
     async def run(
         self, verb: str, keys: Sequence[str], arguments: dict[str, Any], *blobs: bytes

@@ -135,6 +135,7 @@ class Store:
             "ttl": app.ttl_seconds * 1000,
             "cooldown": app.cooldown_seconds[0] * 1000,
             "live_bytes": app.live_codes * HASH_BYTES,
+            "client": opening.client or False,
         }
         now, code, *rest = await self._scripts.run(
             "open", self._send_keys(place, operation), arguments, opening.hash, opening.sealed
@@ -262,8 +263,10 @@ class Store:
         refuse(code, rest)
         match code:
             case "counted":
-                ordinal, live, key_id, sealed = rest
-                return Counted(key_id.decode(), sealed, ordinal, live)
+                ordinal, live, key_id, sealed, created, client = rest
+                return Counted(
+                    key_id.decode(), sealed, ordinal, live, created_ms=int(created), client=client.decode()
+                )
             case "done":
                 result, key_id, sealed = rest
                 return Counted(key_id.decode(), sealed, settled=_again(result))

@@ -5,6 +5,7 @@
 --   n checks counted  y checks settled  z when the last check counted closes it  m sends  w cool-down left
 --   after the last send (from c)  f sends that receipts caused  x sealed target  d1.1 delivery  r1.1 receipt:
 --   sent, delivered, failed, or again (failed, and worth another send)  g when it was approved
+--   i tag of the client's address
 -- An operation is a hash:  d digest of the request  q the run at work  u until when  n check or send number
 --   r result. All times in milliseconds.
 local clock = redis.call('TIME')

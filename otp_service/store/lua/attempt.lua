@@ -11,7 +11,7 @@ if seen == 'mismatch' or seen == 'busy' or seen == 'done' then
 end
 local function hand_out(ordinal)
   local live = string.sub(redis.call('GET', codes) or '', 1, a.live_bytes)
-  return reply('counted', ordinal, live, v.k, v.x or redis.call('GET', details))
+  return reply('counted', ordinal, live, v.k, v.x or redis.call('GET', details), v.c, v.i or '')
 end
 if seen == 'again' then
   return hand_out(tonumber(result))
