@@ -155,11 +155,11 @@ def test_check_tells_the_faults_of_all_rooms_at_once(tmp_path: Path) -> None:
 
 def test_check_notes_what_has_no_effect_and_what_serving_lacks(tmp_path: Path) -> None:
     path = tmp_path / "otp.toml"
-    path.write_text('redis_url = "redis://h"\ntrusted_proxies = ["10.0.0.0/8"]\n')
+    path.write_text('redis_url = "redis://h"\n[operators.ann]\nkey = "' + "0" * 64 + '"\n')
     result = run("config", "check", "--config", str(path))
 
     assert result.exit_code == 0
-    assert "note: trusted_proxies is set but not in force in this version\n" in result.stderr
+    assert "note: operators is set but not in force in this version\n" in result.stderr
     assert "note: public_url: required to serve\n" in result.stderr
 
 
