@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otp_service.events import NumberClosed
 from otp_service.settings import Window
 from tests.lab import NUMBER, Lab, bearer, other_code
+
+if TYPE_CHECKING:
+    from tests.servers import Server
 
 pytestmark = pytest.mark.every_server
 
@@ -142,6 +145,13 @@ async def test_a_hundred_failed_checks_in_a_row_close_the_number_for_a_day(web: 
     assert [event for event in web.told if isinstance(event, NumberClosed)] == [NumberClosed("web", id_)]
     web.pass_time(86_400)
     assert (await web.start()).status_code == 201
+
+
+async def test_failed_checks_in_a_row_are_remembered_for_ninety_days(web: Lab, redis: Server) -> None:
+    id_ = (await web.start()).json()["id"]
+    await web.check(id_, other_code(web.code()))
+    [failures] = [name for name in redis.names() if b":r:" in name]
+    assert 0 <= 90 * 86_400_000 - int(redis.run("PTTL", failures)) < 60_000
 
 
 async def test_a_refused_start_costs_nothing(web: Lab) -> None:

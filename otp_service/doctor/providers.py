@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from otp_service.delivery import providers
 from otp_service.delivery.courier import INBOX
+from otp_service.delivery.providers.smpp import Smpp
 from otp_service.delivery.transport import Transport
 from otp_service.doctor.finding import Finding, fail, ok, warn
 
@@ -36,7 +37,10 @@ async def of_providers(settings: Settings) -> AsyncIterator[Finding]:
             provider = providers.build(name, section, addresses)
         for url in addresses.urls:
             yield await _reached(name, section, url)
-        yield _receipts(settings, name, signs=provider.signs_receipts)
+        if isinstance(provider, Smpp):
+            yield ok(f"providers.{name}: its receipts come over the connection that sends")
+        else:
+            yield _receipts(settings, name, signs=provider.signs_receipts)
 
 
 def _chain(settings: Settings, app: AppSettings) -> set[str]:
@@ -47,7 +51,8 @@ def _chain(settings: Settings, app: AppSettings) -> set[str]:
 def _receipts(settings: Settings, name: str, *, signs: bool) -> Finding:
     if not signs:
         return warn(
-            f"providers.{name}: takes no receipts, so what is lost is not sent again; set its signing secret"
+            f"providers.{name}: takes no receipts, so what is lost is not sent again; "
+            "set its signing secret, if it has one"
         )
     if urlsplit(settings.public_url or "").scheme != "https":
         return fail(
