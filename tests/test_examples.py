@@ -27,7 +27,6 @@ from tests.provider_cases import missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.slow
 
 PYTHON = Path(__file__).parents[1] / "clients" / "python"
 README = (PYTHON / "README.md").read_text(encoding="utf-8")

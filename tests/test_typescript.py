@@ -55,7 +55,6 @@ def test_its_own_tests_pass_and_they_run_every_case() -> None:
     assert re.search(r"^# fail 0$", npm("test"), re.MULTILINE)
 
 
-@pytest.mark.slow
 def test_publint_and_attw_find_nothing_to_say() -> None:
     said = npm("run", "check")
     assert "All good!" in said
@@ -83,7 +82,6 @@ def service() -> Iterator[tuple[str, str]]:
         yield url[0], key[0]
 
 
-@pytest.mark.slow
 def test_the_tarball_in_an_empty_project_says_what_the_readme_shows(
     project: Path, service: tuple[str, str]
 ) -> None:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 driver = pytest.importorskip("playwright.sync_api", reason="playwright is missing (the extra ci)")
 expect = driver.expect
 
-pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent
 CHROMIUM = Path("/usr/bin/chromium")
