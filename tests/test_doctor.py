@@ -200,8 +200,10 @@ async def test_it_finds_receipts_that_nothing_proves(sound: dict[str, Any], vend
     found = await findings(keyed | {"providers": {"twilio": common | account}})
 
     assert bad(found) == [
-        "warn  providers.twilio: takes no receipts, so what is lost is not sent again; "
-        "set its signing secret, if it has one"
+        (
+            "warn  providers.twilio: takes no receipts, so what is lost is not sent again; "
+            "set its signing secret, if it has one"
+        )
     ]
 
 

@@ -20,7 +20,7 @@ from otp_service.errors import (
 from otp_service.events import Unrecorded
 from otp_service.settings import SettingsError
 from otp_service.store import keys
-from otp_service.store.answers import Opening, Operation
+from otp_service.store.answers import Opening, Operation, seconds
 from otp_service.store.scripts import VERBS
 from otp_service.store.store import Place
 from otp_service.verification import VerificationId
@@ -315,6 +315,11 @@ async def test_nothing_but_us_retries(web: Lab) -> None:
     client = web.service.client
     assert isinstance(client, Redis)
     assert client.get_retry()._retries == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("ms", "wait"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (3_600_000, 3600)])
+def test_a_wait_is_whole_seconds_rounded_up_and_at_least_one(ms: int, wait: int) -> None:
+    assert seconds(ms) == wait
 
 
 def test_every_script_is_a_verb() -> None:
