@@ -121,9 +121,12 @@ class MethodNotAllowed(Problem):
 
 
 class VerificationNotFound(Problem):
-    """An unknown id, or another app's: one answer for both."""
+    """An unknown id, another app's, or one that keys of the other kind began: one answer for all."""
 
     status, code, title = 404, "verification_not_found", "Verification not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such verification. Ids are kept for a day.")
 
 
 class IdempotencyInProgress(Problem):

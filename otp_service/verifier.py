@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 from otp_service import codes, events
 from otp_service.codes import Binding
 from otp_service.delivery.courier import verdict
-from otp_service.errors import InvalidCodeFormat, StoreUnavailable, UnknownKey, VerificationClosed
+from otp_service.errors import (
+    InvalidCodeFormat,
+    StoreUnavailable,
+    UnknownKey,
+    VerificationClosed,
+    VerificationNotFound,
+)
 from otp_service.guard import budgets, clients
 from otp_service.guard.fixed_numbers import unsent
 from otp_service.guard.guard import tightest
@@ -145,7 +151,7 @@ class Verifier:
 
     def ask(self, app: AppSettings, wish: Wish) -> Permit:
         """Ask for leave for a start; meanwhile its Idempotency-Key can be claimed."""
-        return self._guard.permit(self._leave(app, wish.phone, wish.purpose, wish.target, wish))
+        return self._guard.permit(self._leave(app, wish.phone, wish.target, wish))
 
     async def start(self, app: AppSettings, wish: Wish, operation: Operation, permit: Permit) -> Verification:
         """Open a verification and send its code.
@@ -160,7 +166,7 @@ class Verifier:
             Blocked, Throttled: Refused before anything was sent.
             Undeliverable, DeliveryFailed: Nobody took the message; the verification is closed.
         """
-        leave = await permit.granted()
+        leave = await self._granted(permit, app, wish.phone, wish.purpose, wish.target, wish)
         place, send_events = self._new_place(app, wish, operation)
         key_id = self._keyring.first
         binding = Binding(app.name, place.id, wish.phone.e164, wish.purpose, wish.target.transaction)
@@ -179,19 +185,23 @@ class Verifier:
         fresh = Fresh(code, hashed, opened.limit, leave)
         return await self._send(place, operation, record, wish.phone, wish.target, fresh, starting=True)
 
-    async def resend(self, app: AppSettings, id_: VerificationId, operation: Operation) -> Verification:
+    async def resend(
+        self, app: AppSettings, id_: VerificationId, operation: Operation, *, test: bool
+    ) -> Verification:
         """Send a new code; earlier live codes stay valid.
 
         Raises:
+            VerificationNotFound: No such verification, or keys of the other kind began it.
             VerificationClosed: It is no longer pending.
             Throttled: The cool-down, its own sends or the number's budgets say not yet.
         """
         record = await self._store.fetch(Place(app, id_))
+        target = self._target(app, id_, record, test=test)
         if record.status is not Status.PENDING and not operation.keyed:  # else it may have sent before
             raise VerificationClosed(
                 "The verification is over. Start a new one.", verification_status=record.status
             )
-        return await self._resend(app, id_, record, operation)
+        return await self._resend(app, id_, record, target, operation)
 
     async def send_again(self, app: AppSettings, id_: VerificationId, failed: int) -> None:
         """Send through the next provider, because receipts say that every message of a send has failed."""
@@ -199,12 +209,16 @@ class Verifier:
         if record.status is Status.PENDING:
             digest = name(self._keyring.index("send again", id_.raw, str(failed)))
             operation = Operation(digest, digest, name(self._random(16)), since=0)
-            await self._resend(app, id_, record, operation, after=failed)
+            target = self._unseal(Place(app, id_), record.key_id, record.sealed)
+            await self._resend(app, id_, record, target, operation, after=failed)
 
-    async def check(self, app: AppSettings, id_: VerificationId, guess: Guess, operation: Operation) -> Check:
+    async def check(
+        self, app: AppSettings, id_: VerificationId, guess: Guess, operation: Operation, *, test: bool
+    ) -> Check:
         """Count one guess, then compare it; of any number of right ones, one is approved.
 
         Raises:
+            VerificationNotFound: No such verification, or keys of the other kind began it.
             InvalidCodeFormat: This cannot be its code; no check was spent.
             VerificationClosed: It takes no more checks.
         """
@@ -215,7 +229,7 @@ class Verifier:
             raise _another_length()
         if counted == "unkeyed":
             raise UnknownKey
-        target = self._unseal(place, counted.key_id, counted.sealed)
+        target = self._target(app, id_, counted, test=test)
         if counted.settled:
             return self._checked(place, counted.settled, target, guess, replayed=True)
         binding = Binding(app.name, id_, target.to, guess.purpose, guess.transaction)
@@ -233,24 +247,30 @@ class Verifier:
             self._give_back(place, target, counted)
         return self._checked(place, settled, target, guess)
 
-    async def cancel(self, app: AppSettings, id_: VerificationId, operation: Operation) -> Verification:
+    async def cancel(
+        self, app: AppSettings, id_: VerificationId, operation: Operation, *, test: bool
+    ) -> Verification:
         """Close a pending verification.
 
         Raises:
+            VerificationNotFound: No such verification, or keys of the other kind began it.
             VerificationClosed: It was closed before.
         """
         record = await self._store.fetch(Place(app, id_))
-        target = self._unseal(Place(app, id_), record.key_id, record.sealed)
+        target = self._target(app, id_, record, test=test)
         record, replayed = await self._store.cancel(self._place(app, id_, target), operation)
         if not replayed:
             self._tell(events.Canceled(app.name, str(id_)))
         return replace(record.view(app, id_, target), replayed=replayed)
 
-    async def fetch(self, app: AppSettings, id_: VerificationId) -> Verification:
-        """Read a verification with its deliveries."""
-        place = Place(app, id_)
-        record = await self._store.fetch(place)
-        return record.view(app, id_, self._unseal(place, record.key_id, record.sealed))
+    async def fetch(self, app: AppSettings, id_: VerificationId, *, test: bool) -> Verification:
+        """Read a verification with its deliveries.
+
+        Raises:
+            VerificationNotFound: No such verification, or keys of the other kind began it.
+        """
+        record = await self._store.fetch(Place(app, id_))
+        return record.view(app, id_, self._target(app, id_, record, test=test))
 
     async def receive(self, provider: str, about: Try, receipt: Receipt) -> bool:
         """Take a provider's receipt for one try, already proved to be its own.
@@ -268,19 +288,19 @@ class Verifier:
         app: AppSettings,
         id_: VerificationId,
         record: Record,
+        target: Target,
         operation: Operation,
         after: int | None = None,
     ) -> Verification:
         """Count another send and make it; after a send that failed, only through a provider not used yet."""
-        target = self._unseal(Place(app, id_), record.key_id, record.sealed)
         fixed = self._fixed.code(app, target)
         phone = parse(target.to, known=[target.to] if fixed else ())
         order = self._courier.order(app, phone, target, record.used)
         if after and not (order := [provider for provider in order if provider not in record.used]):
             return record.view(app, id_, target)
         place = self._place(app, id_, target)
-        async with self._guard.permit(self._leave(app, phone, record.purpose, target)) as permit:
-            leave = await permit.granted()
+        async with self._guard.permit(self._leave(app, phone, target)) as permit:
+            leave = await self._granted(permit, app, phone, record.purpose, target)
             binding = Binding(app.name, id_, target.to, record.purpose, target.transaction)
             code, hashed = await self._new_code(binding, record.key_id, record.length, fixed)
             own = Events(app.name, id_)
@@ -341,7 +361,7 @@ class Verifier:
             return None
 
     async def _leave(
-        self, app: AppSettings, phone: Phone, purpose: str, target: Target, start: Wish | None = None
+        self, app: AppSettings, phone: Phone, target: Target, start: Wish | None = None
     ) -> Reservation:
         """Ask the guard for a send; for a start, with the client that wants it."""
         if not self._fixed.code(app, target):
@@ -359,9 +379,23 @@ class Verifier:
             subjects.session(app, start.session) if start else "",
             starts=start is not None,
         )
-        client = (start.address, start.session) if start else ()
-        question = Question(app, phone, purpose, *client)
-        return await self._guard.leave(send, question, self._courier.lease_ms(app))
+        return await self._guard.reserve(send, self._courier.lease_ms(app))
+
+    async def _granted(
+        self,
+        permit: Permit,
+        app: AppSettings,
+        phone: Phone,
+        purpose: str,
+        target: Target,
+        start: Wish | None = None,
+    ) -> Reservation:
+        """Leave for a send, once the operator's own endpoint gives it too; a replay has asked it before."""
+        leave = await permit.granted()
+        if not target.test:
+            client = (start.address, start.session) if start else ()
+            await self._guard.ask(Question(app, phone, purpose, *client))
+        return leave
 
     def _give_back(self, place: Place, target: Target, counted: Counted) -> None:
         """Give back what an approval gives back outside the number's shard."""
@@ -400,6 +434,13 @@ class Verifier:
 
     def _number(self, number: str) -> str:
         return located(self._keyring, number)[1]
+
+    def _target(self, app: AppSettings, id_: VerificationId, kept: Record | Counted, *, test: bool) -> Target:
+        """What a verification is for; live keys do not know those of test keys, nor these those."""
+        target = self._unseal(Place(app, id_), kept.key_id, kept.sealed)
+        if target.test != test:
+            raise VerificationNotFound
+        return target
 
     def _seal(self, place: Place, key_id: str, target: Target) -> bytes:
         return self._keyring.seal(key_id, target.pack(), place.app.name, str(place.id))

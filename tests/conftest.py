@@ -7,6 +7,7 @@ redis-server 7.0 and on a Cluster. ``@pytest.mark.naive("x")`` runs it once more
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for name in (wrong.args if wrong else ())
     ]
     metafunc.parametrize("ground", grounds)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what was left out, and what it would take."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"left out {count}: {reason}")
 
 
 @pytest.fixture(scope="session")

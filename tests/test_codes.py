@@ -91,6 +91,8 @@ KEYRING = Keyring([("k2", b"2" * 32), ("k1", b"1" * 32)], b"i" * 32)
 @pytest.mark.parametrize(
     "other",
     [
+        binding(app="we"),
+        binding(id=VerificationId(b"b" + bytes(15))),
         binding(app="we", id=VerificationId(b"b" + bytes(15))),
         binding(number="+3725678904"),
         binding(purpose="logi"),

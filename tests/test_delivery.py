@@ -19,7 +19,7 @@ from otp_service.verification import Outcome, ReceiptState, Try, VerificationId
 from otp_service.worker import LEASE_MS
 from tests import faults_http, naive
 from tests.faults_http import FaultServer, Reply, closed_port
-from tests.lab import NUMBER, Lab, bearer, code_in, lab
+from tests.lab import NUMBER, Lab, bearer, code_in, lab, other_code
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -217,7 +217,7 @@ async def test_a_test_key_reaches_no_provider(redis: Server) -> None:
     ):
         started = await live.post("start", {"to": NUMBER}, headers=bearer("web1"))
         live.pass_time(30)
-        await live.resend(started.json()["id"])
+        await live.post(f"{started.json()['id']}/resend", headers=bearer("web1"))
         assert (first.requests, second.requests, len(live.inbox)) == ([], [], 2)
 
 
@@ -596,6 +596,32 @@ async def test_a_receipt_that_is_faster_than_the_answer_is_not_lost(redis: Serve
         await live.start()
         await live.service.worker.work()
         assert (reported[0].status_code, len(second.requests)) == (204, 1)
+
+
+async def test_the_answer_says_how_it_stands_once_the_message_is_taken(redis: Server) -> None:
+    async def slow(client: faults_http.Connection) -> None:
+        await client.request()
+        if live.moved[0]:
+            await live.check(id_, other_code(code_in(said(first))))
+            await live.cancel(id_)
+        live.pass_time(30)
+        await client.answer()
+
+    async with FaultServer(slow, SMSPM_OK) as first, routed(redis, first.url, first.url) as live:
+        started = (await live.start()).json()
+        id_ = started["id"]
+        resent = (await live.resend(id_)).json()
+        assert (started["expires_in"], resent["status"], resent["checks_left"]) == (570, "canceled", 4)
+
+
+async def test_a_message_that_was_taken_is_201_even_if_its_record_is_gone(redis: Server) -> None:
+    async def loses(client: faults_http.Connection) -> None:
+        await client.request()
+        redis.flush()
+        await client.answer()
+
+    async with FaultServer(loses, SMSPM_OK) as first, routed(redis, first.url, first.url) as live:
+        assert (await live.start()).status_code == 201
 
 
 async def test_resends_that_nobody_takes_leave_the_code_that_arrived(redis: Server) -> None:

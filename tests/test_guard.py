@@ -10,6 +10,7 @@ import pytest
 
 from otp_service import events
 from otp_service.guard.clients import bucket
+from otp_service.guard.subjects import Send
 from otp_service.phone import parse
 from otp_service.verification import Target
 from otp_service.verifier import Wish
@@ -174,6 +175,27 @@ async def test_who_hangs_up_in_mid_start_has_reserved_nothing(live: Lab, redis: 
         await calling
     await live.service.guard.idle()
     assert not [name for name in redis.names() if name.endswith((b":e", b":p"))]
+
+
+async def test_who_hangs_up_after_the_message_went_has_it_counted(live: Lab) -> None:
+    account, reached = live.service.guard.settle, asyncio.Event()
+
+    async def waits(*_: Any) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    live.service.guard.settle = waits  # type: ignore[method-assign, assignment]
+    calling = asyncio.create_task(live.start())
+    await reached.wait()
+    live.service.guard.settle = account  # type: ignore[method-assign]
+    calling.cancel()
+    with suppress(asyncio.CancelledError):
+        await calling
+    await live.service.guard.idle()
+    app = live.service.settings.apps["web"]
+    ledgers = live.service.guard.subjects.of(Send(app, parse(NUMBER), "n" * 26))
+    found = await live.service.guard.figures(ledgers)
+    assert [(each.sent, each.reserved) for each in found] == [(1, 0), (1, 0)]
 
 
 @pytest.mark.every_server

@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as LostError
 
 from otp_service.guard.subjects import CONVERSION
+from otp_service.store import keys
 from otp_service.store.client import connect
 from otp_service.store.ledgers import Ledger, Ledgers
 from otp_service.store.scripts import Scripts
@@ -214,6 +215,26 @@ async def test_a_send_that_took_longer_than_its_lease_counts(book: Book) -> None
     for _ in range(2):
         assert await book.send(*ALL[:-1]) == []
     assert await book.reserve(*ALL[:-1]) != []
+
+
+@pytest.mark.parametrize("ledger", [region(), money()], ids=["region", "money"])
+async def test_a_lease_that_runs_out_while_nobody_looks_is_given_back(book: Book, ledger: Ledger) -> None:
+    await book.ledgers.reserve([ledger], "long", LEASE)
+    await book.ledgers.reserve([ledger], "killed", 1)
+    await asyncio.sleep(0.01)  # by the server's own clock, which makes its keys go
+    await book.ledgers.release([ledger], "long")
+    assert await book.reserve(ledger) == []
+    [found] = await book.ledgers.figures([ledger])
+    assert found.reserved == ledger.figures["amount"]
+
+
+@pytest.mark.parametrize("ledger", [region(), money()], ids=["region", "money"])
+async def test_what_is_counted_as_reserved_and_by_nobody_is_nothing(book: Book, ledger: Ledger) -> None:
+    await book.reserve(ledger)
+    book.server.run("DEL", keys.ledger(ledger.tag, "p"))
+    assert await book.reserve(ledger) == []
+    [found] = await book.ledgers.figures([ledger])
+    assert found.reserved == ledger.figures["amount"]
 
 
 async def test_looking_reserves_nothing(book: Book) -> None:

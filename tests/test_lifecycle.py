@@ -102,6 +102,7 @@ async def test_the_guess_that_spends_the_last_check_closes_it(web: Lab, started:
         410, "verification_closed", "max_attempts_reached",
     )  # fmt: skip
     assert late.json()["detail"].startswith("The verification is max attempts reached")
+    assert (await web.fetch(started["id"])).json()["checks_left"] == 0
 
 
 @pytest.mark.naive("resend_resets_checks")

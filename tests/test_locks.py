@@ -12,6 +12,7 @@ from otp_service.errors import InvalidNumber
 from otp_service.guard.subjects import Send
 from otp_service.phone import parse
 from otp_service.standing import why
+from otp_service.store import keys
 from tests.lab import NUMBER, Lab, bearer, lab, other_code
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ async def test_a_locked_number_gets_no_resend_and_keeps_its_checks(live: Lab) ->
     live.pass_time(60)
     assert (await live.resend(id_)).json()["reason"] == "denied"
     assert (await live.check(id_, live.code())).json()["approved"] is True
+
+
+async def test_a_lock_made_after_a_loss_of_writes_is_heard_of(live: Lab, redis: Server) -> None:
+    await lock(live, "+37251")
+    redis.run("DEL", keys.LOCKS)
+    await lock(live, NUMBER)
+    assert [await start(live, each) for each in (NUMBER, FAR)] == ["denied", ""]
 
 
 async def test_a_lock_ends_by_itself(live: Lab) -> None:

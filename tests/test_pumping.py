@@ -139,6 +139,12 @@ async def test_recording_lets_block_and_region_pass_and_no_address(live: Lab) ->
     assert rules == {"sends_per_block", "unconverted_per_region"}
 
 
+@pytest.mark.parametrize("changes", [{"guard": {"mode": "record"}}])
+async def test_a_limit_that_only_records_is_in_no_header(live: Lab) -> None:
+    answers = [await live.start(number(i)) for i in range(12)]
+    assert {answer.headers["RateLimit"] for answer in answers} == {'"live_verifications";r=2;t=600'}
+
+
 @pytest.mark.parametrize("changes", [SAFE])
 async def test_a_safe_prefix_passes_these_rules_and_no_other(live: Lab) -> None:
     assert await reasons(live, *(number(i) for i in range(30))) == [""] * 30

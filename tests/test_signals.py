@@ -117,6 +117,16 @@ async def test_who_is_over_budget_is_not_asked_about(redis: Server) -> None:
     assert len(hook.requests) == 5
 
 
+async def test_a_replay_is_not_asked_about_again(redis: Server) -> None:
+    async with FaultServer(reply=ALLOW) as hook, asking(redis, hook.url) as live:
+        for _ in range(5):
+            assert (await live.start(key="k")).status_code == 201
+        await live.service.guard.idle()
+        assert (await live.start(purpose="other", key="k")).json()["code"] == "idempotency_mismatch"
+        await live.service.guard.idle()
+    assert len(hook.requests) == 1
+
+
 NO_DECISION: list[tuple[Callable[..., Any], Reply]] = [
     (faults_http.well, Reply(status=500)),
     (faults_http.well, Reply(status=302, headers={"location": "/elsewhere"})),

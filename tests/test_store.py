@@ -21,9 +21,10 @@ from otp_service.events import Unrecorded
 from otp_service.settings import SettingsError
 from otp_service.store import keys
 from otp_service.store.answers import Opening, Operation, seconds
+from otp_service.store.records import pack
 from otp_service.store.scripts import VERBS
 from otp_service.store.store import Place
-from otp_service.verification import VerificationId
+from otp_service.verification import Delivery, Outcome, VerificationId
 from tests import servers
 from tests.lab import NUMBER, Lab, lab, other_code
 
@@ -315,6 +316,11 @@ async def test_nothing_but_us_retries(web: Lab) -> None:
     client = web.service.client
     assert isinstance(client, Redis)
     assert client.get_retry()._retries == 0  # type: ignore[union-attr]
+
+
+def test_a_delivery_takes_no_more_than_a_field_of_a_record_may() -> None:
+    delivery = Delivery("p" * 32, Outcome.ACCEPTED, "r" * 32, 1, 9999, 0)
+    assert len(pack(delivery, 0)) == 64
 
 
 @pytest.mark.parametrize(("ms", "wait"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (3_600_000, 3600)])

@@ -106,6 +106,24 @@ async def test_a_live_key_ignores_it(live: Lab) -> None:
     assert (await live.start("+3725600")).json()["code"] == "invalid_number"
 
 
+async def test_a_live_key_knows_nothing_of_what_test_keys_began(web: Lab) -> None:
+    id_ = await started(web)
+    keyed = bearer("live1", "live")
+    assert (await web.post(f"{id_}/check", {"code": CODE}, headers=keyed)).status_code == 404
+    assert (await web.http.get(f"/v1/verifications/{id_}", headers=keyed)).status_code == 404
+    assert (await web.check(id_, CODE)).json()["approved"] is True
+
+
+async def test_a_test_key_cannot_have_a_live_verification_sent_again(live: Lab) -> None:
+    id_ = await started(live)
+    live.pass_time(60)
+    for verb in ("resend", "cancel"):
+        answer = await live.post(f"{id_}/{verb}", headers=bearer("web1"))
+        assert (answer.status_code, answer.json()["code"]) == (404, "verification_not_found")
+    assert len(live.inbox) == 1
+    assert (await live.fetch(id_)).json()["status"] == "pending"
+
+
 async def test_another_apps_test_key_ignores_it(web: Lab) -> None:
     await web.post("start", {"to": NUMBER}, headers=bearer("other1"))
     assert len(web.inbox) == 1

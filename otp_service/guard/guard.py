@@ -96,32 +96,21 @@ class Guard:
         """Leave for one send, as soon as somebody has it."""
         return Permit(asking, self.later)
 
-    async def leave(self, send: Send, question: Question, lease_ms: int) -> Reservation:
-        """Reserve a send, and ask the operator's own endpoint.
-
-        Args:
-            send: What is to be sent.
-            question: What is asked about it.
-            lease_ms: How long the send may take.
+    async def ask(self, question: Question) -> None:
+        """Ask the operator's own endpoint about a send that is reserved.
 
         Raises:
-            Throttled, Blocked: By the rule that refuses for longest, or by the endpoint.
-            Overloaded: That gave no decision, and fails closed.
+            Blocked: ``denied``.
+            Overloaded: It gave no decision, and fails closed.
         """
-        reservation = await self.reserve(send, lease_ms + self._signals.longest_ms(send.app))
-        try:
-            await self._signals.ask(question)
-        except BaseException:
-            self.later(reservation.close())
-            raise
-        return reservation
+        await self._signals.ask(question)
 
     async def reserve(self, send: Send, lease_ms: int) -> Reservation:
         """Reserve a send in all its ledgers, or in none.
 
         Args:
             send: What is to be sent.
-            lease_ms: When it is given back by itself.
+            lease_ms: How long it may take once nothing is left to be asked; then it is given back by itself.
 
         Raises:
             Throttled, Blocked: By the rule that refuses for longest.
@@ -130,6 +119,7 @@ class Guard:
         if not ledgers:
             return Reservation()
         member = self._random(8).hex()
+        lease_ms += self._signals.longest_ms(send.app)
         try:
             weighed = await self._weigh(ledgers, member, lease_ms)
         except BaseException:

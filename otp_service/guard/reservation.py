@@ -76,15 +76,15 @@ class Reservation:
         await self._end(None)
 
     async def _end(self, deliveries: Sequence[Delivery] | None) -> None:
-        ledgers, self._ledgers = self._ledgers, ()
-        if not ledgers or not self._guard or not self._send:
+        if not self._ledgers or not self._guard or not self._send:
             return
         if self._event is None:
-            await self._guard.release(ledgers, self._member)
+            await self._guard.release(self._ledgers, self._member)
         else:
             await self._guard.settle(
-                self._send, ledgers, self._member, self._till_ms, self._event, deliveries
+                self._send, self._ledgers, self._member, self._till_ms, self._event, deliveries
             )
+        self._ledgers = ()  # not before: whoever hangs up meanwhile leaves this to the permit
 
 
 class Permit:

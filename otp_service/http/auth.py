@@ -25,6 +25,11 @@ class Caller:
     app: AppSettings
     key: ApiKey
 
+    @property
+    def test(self) -> bool:
+        """Whether it calls with a test key, which reaches no phone."""
+        return not self.key.live
+
     def require(self, *scopes: str) -> None:
         """Let a key with one of the scopes pass.
 

@@ -110,8 +110,8 @@ class Verifications:
     async def start(self, request: Request) -> Response:
         """Send a code to a number."""
         caller, body, asked = await _read(request, StartIn)
-        test = not caller.key.live
-        wish = _wish(asked, self._verifier.test_numbers(caller.app, test=test), test=test)
+        numbers = self._verifier.test_numbers(caller.app, test=caller.test)
+        wish = _wish(asked, numbers, test=caller.test)
         async with self._verifier.ask(caller.app, wish) as permit:
 
             async def run(operation: Operation) -> Answer:
@@ -124,7 +124,8 @@ class Verifications:
         caller, body, _ = await _read(request, NothingIn, optional=True)
 
         async def run(operation: Operation) -> Answer:
-            return _shown(200, await self._verifier.resend(caller.app, _id(verification_id), operation))
+            id_ = _id(verification_id)
+            return _shown(200, await self._verifier.resend(caller.app, id_, operation, test=caller.test))
 
         return await self._once(request, caller, body, run)
 
@@ -134,7 +135,8 @@ class Verifications:
 
         async def run(operation: Operation) -> Answer:
             guess = Guess(asked.purpose, _said(asked), codes.clean(asked.code))
-            checked = await self._verifier.check(caller.app, _id(verification_id), guess, operation)
+            id_ = _id(verification_id)
+            checked = await self._verifier.check(caller.app, id_, guess, operation, test=caller.test)
             return Answer(200, _check(checked), keep=False, replayed=checked.replayed)
 
         return await self._once(request, caller, body, run)
@@ -144,7 +146,8 @@ class Verifications:
         caller, body, _ = await _read(request, NothingIn, optional=True)
 
         async def run(operation: Operation) -> Answer:
-            return _shown(200, await self._verifier.cancel(caller.app, _id(verification_id), operation))
+            id_ = _id(verification_id)
+            return _shown(200, await self._verifier.cancel(caller.app, id_, operation, test=caller.test))
 
         return await self._once(request, caller, body, run)
 
@@ -152,7 +155,7 @@ class Verifications:
         """Read a verification with its deliveries."""
         caller = authenticated(request.state.caller)
         caller.require("read", "verify")
-        verification = await self._verifier.fetch(caller.app, _id(verification_id))
+        verification = await self._verifier.fetch(caller.app, _id(verification_id), test=caller.test)
         return self._response(request, _shown(200, verification))
 
     async def _once(
@@ -160,7 +163,7 @@ class Verifications:
     ) -> Response:
         """Run a verb once, and show what came of it."""
         answer = await self._idempotency.once(
-            caller.app.name if caller.key.live else f"{caller.app.name}:test",
+            f"{caller.app.name}:test" if caller.test else caller.app.name,
             request.headers.get("idempotency-key"),
             request.url.path,
             body,
@@ -188,7 +191,7 @@ async def _read(
 def _id(text: str) -> VerificationId:
     found = VerificationId.parse(text)
     if found is None:
-        raise VerificationNotFound("There is no such verification. Ids are kept for a day.")
+        raise VerificationNotFound
     return found
 
 

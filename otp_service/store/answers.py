@@ -154,7 +154,7 @@ def refuse(code: str, rest: list[Any]) -> None:
     """Raise what a script's answer means to every verb alike; return when it means none of that."""
     match code:
         case "missing":
-            raise VerificationNotFound("There is no such verification. Ids are kept for a day.")
+            raise VerificationNotFound
         case "mismatch":
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used with another path or body. Use a new key."

@@ -10,10 +10,9 @@ local function refuse(row, rule, ...)
   end
 end
 
-local function tighten(...)
-  local state = {...}
-  if not tightest[4] or state[4] < tightest[4] then
-    tightest = state
+local function tighten(row, limit, window, left, reset)
+  if row.mode == 'enforce' and (not tightest[4] or left < tightest[4]) then
+    tightest = {row.rule, limit, window, left, reset}
   end
 end
 
@@ -45,7 +44,7 @@ local function weigh_windows(row)
     if left < 0 then
       refuse(row, row.rule, counted, limit, length, sends[oldest - left - 1] + length - now)
     else
-      tighten(row.rule, limit, length, left, (sends[oldest] or now) + length - now)
+      tighten(row, limit, length, left, (sends[oldest] or now) + length - now)
     end
   end
 end
@@ -106,11 +105,14 @@ local function relief(key, sent, approved, fits)
   return a.lease
 end
 
--- Gives back what is past its lease.
+-- Gives back what is past its lease; once nothing is reserved, whatever the count says.
 local function lapse(row)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[row.p], '-inf', now)) do
     redis.call('ZREM', KEYS[row.p], member)
     redis.call('HINCRBY', KEYS[row.c], 'r', -string.match(member, ':(%d+)$'))
+  end
+  if redis.call('EXISTS', KEYS[row.p]) == 0 and counts(KEYS[row.c], 'r') > 0 then
+    redis.call('HSET', KEYS[row.c], 'r', 0)
   end
 end
 
@@ -127,7 +129,7 @@ local function weigh_region(row)
       return s - back + reserved + 1 <= math.max(row.limit, back)
     end))
   else
-    tighten(row.rule, limit, DAY, limit - unconverted - 1, DAY)
+    tighten(row, limit, DAY, limit - unconverted - 1, DAY)
   end
 end
 
@@ -144,8 +146,9 @@ end
 local function reserve(row)
   local key = KEYS[row.e or row.p]
   redis.call('ZADD', key, now + a.lease, row.e and '~' .. a.member or a.member .. ':' .. row.amount)
-  redis.call('PEXPIRE', key, a.lease + (row.memory or 0))
-  if row.p and redis.call('HINCRBY', KEYS[row.c], 'r', row.amount) == row.amount then
+  redis.call('PEXPIRE', key, a.lease + (row.memory or DAY)) -- not with the lease: lapse must find what is over
+  if row.p then
+    redis.call('HINCRBY', KEYS[row.c], 'r', row.amount)
     redis.call('PEXPIRE', KEYS[row.c], DAY + 2 * HALF_HOUR)
   end
 end

@@ -2,5 +2,7 @@
 local locks = KEYS[1]
 
 local lifted = redis.call('HDEL', locks, a.subject)
-redis.call('HINCRBY', locks, 'v', lifted)
+if lifted == 1 then
+  redis.call('HSET', locks, 'v', clock[1] .. '.' .. clock[2])
+end
 return reply('ok', lifted)
