@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VERIFICATIONS = 300
 AT_ONCE = 10
 STATES = ("approved", "pending", "max_attempts_reached", "canceled", "expired", "failed")
+LIMITS = {"requests_per_key": "100000/1s", "unconverted_per_region": 10 * VERIFICATIONS}
 KEYS = {name: bytes(range(start, start + 32)) for name, start in (("ring", 9), ("index", 99), ("proof", 180))}
 CREDENTIALS = {"hash": "an-accounts-hash", "token": "an-accounts-token"}
 
@@ -103,6 +104,11 @@ async def echoes_all(client: Connection) -> None:
     await client.answer()
 
 
+def client_of(number: str) -> dict[str, str]:
+    """Who asks for a code, with an address and a session like nobody else's."""
+    return {"ip": f"2001:db9:{number[-8:-4]}:{number[-4:]}::1", "session": f"session-{number[::-1]}"}
+
+
 class Walk:
     """One run of verifications through their states, with both ends: the caller's and the provider's."""
 
@@ -142,7 +148,7 @@ class Walk:
     async def to(self, state: str, number: str) -> None:
         if state == "failed":
             self._refused.add(number)
-        body = {"to": number, "metadata": {"order": "42"}}
+        body = {"to": number, "metadata": {"order": "42"}, "client": client_of(number)}
         for _ in range(2):
             answer = await self.post("start", body, key=f"key-of-{state}-{number[-3:]}")
         if state == "failed":
@@ -185,7 +191,7 @@ def configured(redis: Server, *urls: str) -> dict[str, Any]:
     [ring, index, proof] = [base64.b64encode(key).decode() for key in KEYS.values()]
     return tables(
         redis.url,
-        apps={"web": {"code_length": 10, "limits": {"requests_per_key": "100000/1s"}}},
+        apps={"web": {"code_length": 10, "limits": LIMITS}},
         providers=providers,
         routes={"default": {"providers": list(providers)}},
         keyring=[f"k1:{ring}"],
@@ -239,6 +245,7 @@ async def test_no_secret_is_written_anywhere(redis: Server, evidence: Evidence) 
 
     codes = {f"a code of {number}": code.encode() for number, sent in walk.codes.items() for code in sent}
     people = {number[1:]: number[1:].encode() for number in numbers} | {one: one.encode() for one in numbers}
+    clients = {said: said.encode() for number in numbers for said in client_of(number).values()}
     others = {"API secret": SECRET.encode()} | {name: text.encode() for name, text in CREDENTIALS.items()}
     assert len(codes) == len(numbers)
     assert {len(code) for code in codes.values()} == {10}
@@ -246,7 +253,7 @@ async def test_no_secret_is_written_anywhere(redis: Server, evidence: Evidence) 
     logged = b"".join(evidence.texts["logs"])
     assert b"Traceback" in logged
     assert b"Executing <" in logged
-    assert evidence.leaks(codes | people | others | KEYS) == set()
+    assert evidence.leaks(codes | people | clients | others | KEYS) == set()
 
 
 async def test_credentials_that_a_provider_repeats_are_not_written(redis: Server, evidence: Evidence) -> None:
