@@ -24,6 +24,9 @@ LEASE_MS: Final = 30_000
 
 _MOST: Final = 20
 
+_AT_ONCE: Final = 8
+"""Shards asked together: few enough to leave the connections to those who wait for an answer."""
+
 
 class Worker:
     """Polls every shard for timers, at least once each; any number of workers may run.
@@ -76,10 +79,16 @@ class Worker:
 
     async def work(self) -> None:
         """Do all that is due now."""
-        due = await asyncio.gather(*(self._timers.due(shard, _MOST, LEASE_MS) for shard in range(SHARDS)))
-        await asyncio.gather(
-            *(self._send_again(shard, timer) for shard, timers in enumerate(due) for timer in timers)
-        )
+        for first in range(0, SHARDS, _AT_ONCE):
+            shards = range(first, first + _AT_ONCE)
+            due = await asyncio.gather(*(self._timers.due(shard, _MOST, LEASE_MS) for shard in shards))
+            await asyncio.gather(
+                *(
+                    self._send_again(shard, timer)
+                    for shard, timers in zip(shards, due, strict=True)
+                    for timer in timers
+                )
+            )
 
     async def _send_again(self, shard: int, timer: str) -> None:
         id_, send, app = timer.split(":")
