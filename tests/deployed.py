@@ -89,6 +89,7 @@ def deployed(directory: Path) -> Iterator[Deployment]:
         text = provision.configuration("web", "Acme", ["EE"], [key])
         text = text.replace('providers = ["console"]', 'providers = ["smspm"]')
         text += f'\n[providers.smspm]\nbase_url = "{vendor.url}"\nhash = "h"\ntoken = "t"\n'
+        text += '\n[apps.web.limits]\nsends_per_block = ["100000/1h"]\nunconverted_per_region = 100000\n'
         config = directory / "otp.toml"
         config.write_text(text, "utf-8")
         yield Deployment(redis, vendor, config, key.key)

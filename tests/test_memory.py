@@ -74,9 +74,9 @@ async def test_with_all_its_budgets_it_takes_at_most_700_bytes(debian: Server) -
 
 
 @pytest.mark.slow
-async def test_a_client_that_nobody_else_has_adds_at_most_250_bytes_for_address_and_session_each(
+async def test_a_client_that_nobody_else_has_adds_at_most_300_bytes_for_address_and_session_each(
     debian: Server,
 ) -> None:
     without = await bytes_for_each(debian, app_limits=WIDE)
     debian.flush()
-    assert await bytes_for_each(debian, app_limits=WIDE, clients=True) - without <= 500
+    assert await bytes_for_each(debian, app_limits=WIDE, clients=True) - without <= 600

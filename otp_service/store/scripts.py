@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from otp_service.store.client import RedisClient
 
+LOST: Final = (RedisConnectionError, RedisTimeoutError, AttributeError)
+"""A reply that did not come. The last is redis-py 8.1 on a Cluster: a connection that a time-out cut off while
+another task was making it has no writer any more."""
+
 BUDGET_MS: Final = 900
 """A verb of the store, its second try included, is decided within this: the caller hears within a second."""
 
@@ -147,12 +151,12 @@ class Scripts:
                 words = [*keys, self._skew(), self._not_after(), named, *blobs]
                 try:
                     answer = await self._call(script, words, len(keys))
-                except (RedisConnectionError, RedisTimeoutError):
+                except LOST:
                     answer = await self._call(script, words, len(keys))
                 if answer[2] == b"late":  # our idea of this server's clock was old; it changed nothing
                     words[len(keys) + 1] = self._not_after(answer[0])
                     answer = await self._call(script, words, len(keys))
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as fault:
+        except (*LOST, RedisError, RedisClusterException, OSError, TimeoutError) as fault:
             raise StoreUnavailable(
                 "Redis did not answer in time. Try again, with the same Idempotency-Key.",
                 retry_after=1,
