@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from otp_service.store.client import RedisClient
 
 LOST: Final = (RedisConnectionError, RedisTimeoutError, AttributeError)
-"""A reply that did not come. The last is redis-py 8.1 on a Cluster: a connection that a time-out cut off while
-another task was making it has no writer any more."""
+"""A reply that did not come. The last is redis-py 8.1 on a Cluster: a connection that a time-out cut off
+while another task was making it has no writer any more."""
 
 BUDGET_MS: Final = 900
 """A verb of the store, its second try included, is decided within this: the caller hears within a second."""
