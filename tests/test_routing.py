@@ -7,8 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
+from otp_service import provision
 from otp_service.app import Seams
+from otp_service.cli import app
 from otp_service.delivery.circuit import IN_ROW
 from otp_service.delivery.conversions import Conversions
 from otp_service.delivery.provider import Answer, Outcome
@@ -22,6 +25,10 @@ from tests.routing_simulation import seeded
 from tests.test_delivery import SMSPM_OK, smspm
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
     from tests.servers import Server
 
 ABC = ("a", "b", "c")
@@ -197,3 +204,28 @@ async def test_an_explanation_says_that_the_guard_would_refuse(redis: Server) ->
 async def test_an_explanation_of_no_app_names_those_there_are(redis: Server) -> None:
     with pytest.raises(SettingsError, match="--app: must be one of other, web"):
         await explain(settings(redis), None, NUMBER)
+
+
+def explained(redis: Server, directory: Path, number: str) -> Result:
+    """What ``otp-service routes explain`` says of a fresh configuration."""
+    config = directory / "otp.toml"
+    key = provision.api_key(live=True, scopes={"verify"})
+    config.write_text(provision.configuration("web", "Acme", ["EE"], [key]), "utf-8")
+    environ = {"OTP_REDIS_URL": redis.url, "OTP_ALLOW_UNSAFE_REDIS": "true"}
+    return CliRunner().invoke(app, ["routes", "explain", number, "--config", str(config)], env=environ)
+
+
+def test_the_command_prints_the_order(redis: Server, tmp_path: Path) -> None:
+    result = explained(redis, tmp_path, NUMBER)
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (
+        0,
+        "1. console: from the provider's own sender, no price, no recent sends, breaker closed",
+    )
+
+
+def test_the_command_names_what_is_wrong_with_a_number(redis: Server, tmp_path: Path) -> None:
+    result = explained(redis, tmp_path, "+1")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "No such number exists; check the digits and the country.\n",
+    )
