@@ -7,6 +7,7 @@ redis-server 7.0 and on a Cluster. ``@pytest.mark.naive("x")`` runs it once more
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for name in (wrong.args if wrong else ())
     ]
     metafunc.parametrize("ground", grounds)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of garbage collections, which else stop for as long as Redis may take."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
