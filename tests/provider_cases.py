@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from otp_service.delivery.transport import Transport
 
 HTTP_PROVIDERS = sorted(set(TYPES) - {"apprise", "console", "smpp", "smtp"})
-TIMEOUT = 0.45
+TIMEOUT = 0.9
 """Seconds for a call in a test; a third of it to connect."""
 
 
