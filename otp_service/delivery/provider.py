@@ -8,17 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from otp_service.verification import Outcome, ReceiptState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pydantic import BaseModel
-
     from otp_service.delivery.transport import Transport
     from otp_service.settings import ProviderSettings
 
-__all__ = ["Answer", "Callback", "ForgedReceipt", "Message", "Outcome", "Provider", "Receipt", "ReceiptState"]
+__all__ = [
+    "Answer",
+    "Callback",
+    "ForgedReceipt",
+    "Message",
+    "Outcome",
+    "Provider",
+    "ProviderOptions",
+    "Receipt",
+    "ReceiptState",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +102,16 @@ class ForgedReceipt(Exception):  # noqa: N818 - it says what it is
     """A callback whose signature does not prove that the provider sent it."""
 
 
+class ProviderOptions(BaseModel):
+    """The settings of its own that a provider's section takes, and no others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 class Provider(Protocol):
     """Sends messages and reads its own receipts."""
 
-    Options: ClassVar[type[BaseModel]]
+    Options: ClassVar[type[ProviderOptions]]
     """The settings of its own that its section takes."""
     name: str
     """The name of its section in the configuration."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from otp_service.settings import ProviderSettings
+
 CONNECT_SECONDS: Final = 1.0
 """Longest wait for a free place in the pool, the name, the connection and TLS together."""
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -94,6 +96,21 @@ class Transport:
         """
         tls = ssl.create_default_context(cafile=ca_file) if ca_file else self._public
         return Endpoint(self._client, url, timeout, tls)
+
+    def reach(self, section: ProviderSettings, default: str, path: str = "") -> Endpoint:
+        """The address of a provider as its section has it.
+
+        Args:
+            section: Its base URL goes before the default; its time-out and authorities count.
+            default: The provider's own base URL.
+            path: From there to where it takes messages; begins with a slash.
+
+        Raises:
+            OSError: As ``endpoint`` does.
+        """
+        base = section.base_url or default
+        url = base.rstrip("/") + path if path else base
+        return self.endpoint(url, timeout=section.timeout_seconds, ca_file=section.ca_file)
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call this too when all is closed: for a provider that holds a connection of another kind."""

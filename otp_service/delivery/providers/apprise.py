@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from otp_service.delivery.provider import Answer, Callback, Message, Outcome, Receipt
+from otp_service.delivery.provider import Answer, Callback, Message, Outcome, ProviderOptions, Receipt
 from otp_service.delivery.transport import CONNECT_SECONDS
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ MISREAD: Final = frozenset({"Vonage"})
 """Services whose refusals Apprise takes for successes: Vonage puts them into a 200."""
 
 
-class AppriseOptions(BaseModel):
+class AppriseOptions(ProviderOptions):
     """Addresses of services, as Apprise writes them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     urls: tuple[SecretStr, ...] = Field(min_length=1)
     """Each with ``{to}``, for which the number is put in E.164, percent-encoded; all get the message."""
@@ -82,7 +80,7 @@ class Apprise:
         transport: Closes the threads; the calls are Apprise's own.
     """
 
-    Options: ClassVar[type[BaseModel]] = AppriseOptions
+    Options: ClassVar[type[ProviderOptions]] = AppriseOptions
     signs_receipts: bool = False
     takes_media: bool = False
 

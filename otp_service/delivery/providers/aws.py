@@ -13,7 +13,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.provider import (
@@ -22,6 +22,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -85,10 +86,8 @@ EVENTS: Final[dict[str, tuple[ReceiptState, Outcome | None]]] = {
 TEXT_PENDING say nothing new; TEXT_UNKNOWN says after 72 hours that nothing came."""
 
 
-class AwsOptions(BaseModel):
+class AwsOptions(ProviderOptions):
     """A key of an IAM user or role, and where from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     region: str = Field(pattern="^[a-z]{2}(-[a-z]+)+-[0-9]$")
     access_key_id: str = Field(pattern="^[A-Z0-9]{16,128}$")
@@ -112,7 +111,7 @@ class Aws:
         now: The clock that requests are signed with, in seconds since 1970.
     """
 
-    Options: ClassVar[type[BaseModel]] = AwsOptions
+    Options: ClassVar[type[ProviderOptions]] = AwsOptions
     takes_media: bool = False  # SendMediaMessage wants the pictures in S3
 
     def __init__(
@@ -135,8 +134,7 @@ class Aws:
         )
         self._receipt_key = options.receipt_key.get_secret_value().encode() if options.receipt_key else b""
         self.signs_receipts = bool(self._receipt_key)
-        base_url = section.base_url or f"https://sms-voice.{options.region}.amazonaws.com"
-        self._api = transport.endpoint(base_url, timeout=section.timeout_seconds, ca_file=section.ca_file)
+        self._api = transport.reach(section, f"https://sms-voice.{options.region}.amazonaws.com")
 
     async def send(self, message: Message) -> Answer:
         """POST one message. There is no idempotency key."""

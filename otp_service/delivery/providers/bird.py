@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, Secret
+from pydantic import Field, Secret
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.callbacks import is_recent, receipt
@@ -20,12 +20,13 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
 from otp_service.delivery.sender import sender_for
 from otp_service.delivery.standard_webhooks import StandardWebhooks
-from otp_service.settings.values import WebhookSecret  # noqa: TC001 - pydantic reads it
+from otp_service.settings.values import WebhookSecret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,10 +79,8 @@ ApiKey = Annotated[str, Field(pattern="^b[km]_[a-z]{2}[0-9]+_.")]
 """Its second part is the region, as the SDK reads it."""
 
 
-class BirdOptions(BaseModel):
+class BirdOptions(ProviderOptions):
     """An API key of a workspace, and the secret of its webhook endpoint."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_key: Secret[ApiKey]
     webhook_secret: Secret[WebhookSecret] | None = None
@@ -97,7 +96,7 @@ class Bird:
         now: The clock that receipts are aged with, in seconds since 1970.
     """
 
-    Options: ClassVar[type[BaseModel]] = BirdOptions
+    Options: ClassVar[type[ProviderOptions]] = BirdOptions
     takes_media: bool = False  # `media_urls` is announced, and refused
 
     def __init__(
@@ -116,12 +115,8 @@ class Bird:
         secret = options.webhook_secret
         self._webhooks = StandardWebhooks(secret.get_secret_value()) if secret else None
         self.signs_receipts = self._webhooks is not None
-        base_url = section.base_url or f"https://{api_key.split('_')[1]}.platform.bird.com"
-        self._messages = transport.endpoint(
-            f"{base_url.rstrip('/')}/v1/sms/messages",
-            timeout=section.timeout_seconds,
-            ca_file=section.ca_file,
-        )
+        base_url = f"https://{api_key.split('_')[1]}.platform.bird.com"
+        self._messages = transport.reach(section, base_url, "/v1/sms/messages")
 
     async def send(self, message: Message) -> Answer:
         """POST one message. ``validity_period`` is a preview: Bird refuses it from who is not part of it."""

@@ -7,9 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict
-
-from otp_service.delivery.provider import Answer, Callback, Message, Outcome, Receipt
+from otp_service.delivery.provider import Answer, Callback, Message, Outcome, ProviderOptions, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,10 +28,8 @@ class InboxMessage:
     """Seconds since 1970."""
 
 
-class ConsoleOptions(BaseModel):
+class ConsoleOptions(ProviderOptions):
     """None: there is nobody to log in to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Console:
@@ -46,7 +42,7 @@ class Console:
         now: Seconds since 1970.
     """
 
-    Options: ClassVar[type[BaseModel]] = ConsoleOptions
+    Options: ClassVar[type[ProviderOptions]] = ConsoleOptions
     signs_receipts: bool = False
     takes_media: bool = False
 

@@ -7,7 +7,7 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.callbacks import receipt
@@ -17,6 +17,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -70,10 +71,8 @@ GROUPS: Final[dict[str, ReceiptState]] = {
 """``PENDING`` says nothing new."""
 
 
-class InfobipOptions(BaseModel):
+class InfobipOptions(ProviderOptions):
     """An API key and the account's own host; a login for callbacks, where the account sends one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
     """As the account's home page shows it, like ``abc123.api.infobip.com``."""
@@ -105,7 +104,7 @@ class Infobip:
         transport: Where the calls go out.
     """
 
-    Options: ClassVar[type[BaseModel]] = InfobipOptions
+    Options: ClassVar[type[ProviderOptions]] = InfobipOptions
     signs_receipts: bool = True
     """No signature: its proof is that only Infobip was told the token, and a login where there is one."""
     takes_media: bool = False
@@ -116,10 +115,7 @@ class Infobip:
         options = InfobipOptions.model_validate(section.options)
         self._headers = {"authorization": f"App {options.api_key.get_secret_value()}"}
         self._webhook_login = options.webhook_login
-        base_url = (section.base_url or f"https://{options.host}").rstrip("/")
-        self._messages = transport.endpoint(
-            f"{base_url}/sms/3/messages", timeout=section.timeout_seconds, ca_file=section.ca_file
-        )
+        self._messages = transport.reach(section, f"https://{options.host}", "/sms/3/messages")
 
     async def send(self, message: Message) -> Answer:
         """POST one message under a name of ours, which Infobip takes once."""

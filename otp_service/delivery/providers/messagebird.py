@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.callbacks import receipt
@@ -22,6 +22,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -64,10 +65,8 @@ LEEWAY_SECONDS: Final = 30
 """Allowed between their clock and ours; a signature is good for a minute."""
 
 
-class MessagebirdOptions(BaseModel):
+class MessagebirdOptions(ProviderOptions):
     """An access key, and the signing key of the dashboard's developer settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     access_key: SecretStr = Field(min_length=1)
     signing_key: SecretStr | None = Field(default=None, min_length=1)
@@ -83,7 +82,7 @@ class Messagebird:
         now: The clock that receipts are aged with, in seconds since 1970.
     """
 
-    Options: ClassVar[type[BaseModel]] = MessagebirdOptions
+    Options: ClassVar[type[ProviderOptions]] = MessagebirdOptions
     takes_media: bool = False
 
     def __init__(
@@ -100,11 +99,7 @@ class Messagebird:
         self._authorization = f"AccessKey {options.access_key.get_secret_value()}"
         self._signing_key = options.signing_key.get_secret_value() if options.signing_key else ""
         self.signs_receipts = bool(self._signing_key)
-        self._messages = transport.endpoint(
-            f"{(section.base_url or BASE_URL).rstrip('/')}/messages",
-            timeout=section.timeout_seconds,
-            ca_file=section.ca_file,
-        )
+        self._messages = transport.reach(section, BASE_URL, "/messages")
 
     async def send(self, message: Message) -> Answer:
         """POST one message. There is no idempotency key."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.callbacks import form, receipt
@@ -19,6 +19,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -80,10 +81,8 @@ STATUSES: Final[dict[str, ReceiptState]] = {
 """queued says nothing new, nor does any word that is not here."""
 
 
-class PlivoOptions(BaseModel):
+class PlivoOptions(ProviderOptions):
     """Credentials of an account or a subaccount; its token signs the receipts too."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     auth_id: str = Field(pattern="^(MA|SA)[0-9A-Z]{18}$")
     auth_token: SecretStr = Field(min_length=1)
@@ -98,7 +97,7 @@ class Plivo:
         transport: Where the calls go out.
     """
 
-    Options: ClassVar[type[BaseModel]] = PlivoOptions
+    Options: ClassVar[type[ProviderOptions]] = PlivoOptions
     signs_receipts: bool = True
     takes_media: bool = True
 
@@ -109,11 +108,7 @@ class Plivo:
         token = options.auth_token.get_secret_value()
         self._login = httpx.BasicAuth(options.auth_id, token)
         self._secret = token.encode()
-        self._messages = transport.endpoint(
-            f"{(section.base_url or BASE_URL).rstrip('/')}/v1/Account/{options.auth_id}/Message/",
-            timeout=section.timeout_seconds,
-            ca_file=section.ca_file,
-        )
+        self._messages = transport.reach(section, BASE_URL, f"/v1/Account/{options.auth_id}/Message/")
 
     async def send(self, message: Message) -> Answer:
         """POST one message. There is no idempotency key."""

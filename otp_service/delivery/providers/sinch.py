@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.callbacks import is_recent, receipt
@@ -19,6 +19,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -53,10 +54,8 @@ STATUSES: Final[dict[str, ReceiptState]] = {
 mean an opt-out, but may as well be one operator's idea of a wrong number."""
 
 
-class SinchOptions(BaseModel):
+class SinchOptions(ProviderOptions):
     """A service plan, where it lives, and what signs its callbacks."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     region: Literal["us", "eu", "au", "br", "ca"]
     """Where the plan was made: another region does not know it."""
@@ -76,7 +75,7 @@ class Sinch:
         now: Unix time in seconds.
     """
 
-    Options: ClassVar[type[BaseModel]] = SinchOptions
+    Options: ClassVar[type[ProviderOptions]] = SinchOptions
     takes_media: bool = False
 
     def __init__(
@@ -93,12 +92,8 @@ class Sinch:
         self._headers = {"authorization": f"Bearer {options.api_token.get_secret_value()}"}
         self._secret = options.webhook_secret.get_secret_value().encode() if options.webhook_secret else b""
         self.signs_receipts = bool(self._secret)
-        base_url = (section.base_url or f"https://{options.region}.sms.api.sinch.com").rstrip("/")
-        self._batches = transport.endpoint(
-            f"{base_url}/xms/v1/{options.service_plan_id}/batches",
-            timeout=section.timeout_seconds,
-            ca_file=section.ca_file,
-        )
+        base_url = f"https://{options.region}.sms.api.sinch.com"
+        self._batches = transport.reach(section, base_url, f"/xms/v1/{options.service_plan_id}/batches")
 
     async def send(self, message: Message) -> Answer:
         """POST a batch of one. There is no idempotency key."""

@@ -11,7 +11,7 @@ from asyncio import timeout
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from otp_service.delivery.alphabet import MOST_PARTS, Charset, parts
 from otp_service.delivery.answers import judged
@@ -27,7 +27,15 @@ from otp_service.delivery.pdu import (
     deliver_sm,
     submit_sm,
 )
-from otp_service.delivery.provider import Answer, Callback, Message, Outcome, Receipt, ReceiptState
+from otp_service.delivery.provider import (
+    Answer,
+    Callback,
+    Message,
+    Outcome,
+    ProviderOptions,
+    Receipt,
+    ReceiptState,
+)
 from otp_service.delivery.sender import sender_for
 from otp_service.settings.readers import matching
 
@@ -100,10 +108,8 @@ _RECEIPT: Final = re.compile(
 )
 
 
-class SmppOptions(BaseModel):
+class SmppOptions(ProviderOptions):
     """An account with an SMSC, and what it leaves open in the standard."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: Annotated[str, matching(r"[A-Za-z0-9.:-]{1,253}", "must be a host name or an IP address")]
     port: int | None = Field(default=None, ge=1, le=65535)
@@ -126,7 +132,7 @@ class Smpp:
         transport: Closes the bind.
     """
 
-    Options: ClassVar[type[BaseModel]] = SmppOptions
+    Options: ClassVar[type[ProviderOptions]] = SmppOptions
     signs_receipts: bool = False
     """They do not come over HTTP: the bind is their proof."""
     takes_media: bool = False

@@ -8,10 +8,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
-from otp_service.delivery.provider import Answer, Callback, Message, Outcome, Receipt, ReceiptState
+from otp_service.delivery.provider import (
+    Answer,
+    Callback,
+    Message,
+    Outcome,
+    ProviderOptions,
+    Receipt,
+    ReceiptState,
+)
 from otp_service.delivery.sender import sender_for
 
 if TYPE_CHECKING:
@@ -48,10 +56,8 @@ STATUSES: Final[dict[str, tuple[ReceiptState, Outcome | None]]] = {
 """Of the blog; the documentation lists none. ``pending`` says nothing new, nor does any other word."""
 
 
-class SmspmOptions(BaseModel):
+class SmspmOptions(ProviderOptions):
     """The two halves of an account's credentials."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     hash: SecretStr = Field(min_length=1)
     token: SecretStr = Field(min_length=1)
@@ -66,7 +72,7 @@ class Smspm:
         transport: Where the calls go out.
     """
 
-    Options: ClassVar[type[BaseModel]] = SmspmOptions
+    Options: ClassVar[type[ProviderOptions]] = SmspmOptions
     signs_receipts: bool = True
     """No signature: its proof is that only SMSPM was told the URL."""
     takes_media: bool = False
@@ -76,9 +82,7 @@ class Smspm:
         self._section = section
         self._options = SmspmOptions.model_validate(section.options)
         # A bare host, without a path: a slash more or less is the same request.
-        self._api = transport.endpoint(
-            section.base_url or BASE_URL, timeout=section.timeout_seconds, ca_file=section.ca_file
-        )
+        self._api = transport.reach(section, BASE_URL)
 
     async def send(self, message: Message) -> Answer:
         """POST one message. The GET of the documentation would write secrets and code into proxies' logs."""

@@ -16,11 +16,11 @@ from email.policy import SMTP as SMTP_POLICY
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, cast
 
 import aiosmtplib
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from otp_service.delivery.answers import judged
 from otp_service.delivery.failures import BEFORE_TEXT, word_for
-from otp_service.delivery.provider import Answer, Callback, Message, Outcome, Receipt
+from otp_service.delivery.provider import Answer, Callback, Message, Outcome, ProviderOptions, Receipt
 from otp_service.delivery.providers.carriers import CARRIERS, CHECKED
 from otp_service.segments import segments
 from otp_service.settings.readers import matching
@@ -79,10 +79,8 @@ _Prefix = Annotated[str, matching(r"\+1[0-9]{0,10}", "must name prefixes of Nort
 _Carrier = Annotated[str, AfterValidator(_alive)]
 
 
-class SmtpOptions(BaseModel):
+class SmtpOptions(ProviderOptions):
     """A mail server that relays for us, and which carrier's gateway to write to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: _Host
     port: int | None = Field(default=None, ge=1, le=65535)
@@ -126,7 +124,7 @@ class Smtp:
         now: Seconds since 1970.
     """
 
-    Options: ClassVar[type[BaseModel]] = SmtpOptions
+    Options: ClassVar[type[ProviderOptions]] = SmtpOptions
     signs_receipts: bool = False
     takes_media: bool = False
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from otp_service.delivery.answers import accepted, document, refused
 from otp_service.delivery.callbacks import is_recent, receipt
@@ -24,6 +24,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -112,10 +113,7 @@ _SENT, _DELIVERED, _FAILED = ReceiptState.SENT, ReceiptState.DELIVERED, ReceiptS
 STATUSES: Final[dict[tuple[str, str], ReceiptState]] = {
     ("message.sent", "sent"): _SENT,
     ("message.finalized", "sent"): _SENT,
-    (
-        "message.finalized",
-        "delivery_unconfirmed",
-    ): _SENT,  # by the carrier: it may well be there
+    ("message.finalized", "delivery_unconfirmed"): _SENT,  # it may well be there
     ("message.finalized", "delivered"): _DELIVERED,
     ("message.finalized", "read"): _DELIVERED,
     ("message.finalized", "expired"): _FAILED,
@@ -127,10 +125,8 @@ STATUSES: Final[dict[tuple[str, str], ReceiptState]] = {
 KEY_BYTES: Final = 32
 
 
-class TelnyxOptions(BaseModel):
+class TelnyxOptions(ProviderOptions):
     """The API key; and what only some accounts need."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_key: SecretStr = Field(min_length=1)
     public_key: str | None = None
@@ -167,7 +163,7 @@ class Telnyx:
         now: Seconds since the epoch, by which a receipt is stale.
     """
 
-    Options: ClassVar[type[BaseModel]] = TelnyxOptions
+    Options: ClassVar[type[ProviderOptions]] = TelnyxOptions
     takes_media: bool = True
 
     def __init__(
@@ -185,11 +181,7 @@ class Telnyx:
         self._profile = options.messaging_profile_id
         self._key = options.key
         self.signs_receipts = self._key is not None
-        self._messages = transport.endpoint(
-            f"{(section.base_url or BASE_URL).rstrip('/')}/v2/messages",
-            timeout=section.timeout_seconds,
-            ca_file=section.ca_file,
-        )
+        self._messages = transport.reach(section, BASE_URL, "/v2/messages")
 
     async def send(self, message: Message) -> Answer:
         """POST one message; Telnyx sends it once however often the attempt is repeated within 24 hours."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.callbacks import form, receipt
@@ -19,6 +19,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -101,10 +102,8 @@ STATUSES: Final[dict[str, ReceiptState]] = {
 HASHES: Final = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 
 
-class TwilioOptions(BaseModel):
+class TwilioOptions(ProviderOptions):
     """Credentials: the account's own token, or an API key to send with and what receipts are signed with."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     account_sid: str = Field(pattern="^AC[0-9a-fA-F]{32}$")
     auth_token: SecretStr | None = Field(default=None, min_length=1)
@@ -148,7 +147,7 @@ class Twilio:
         transport: Where the calls go out.
     """
 
-    Options: ClassVar[type[BaseModel]] = TwilioOptions
+    Options: ClassVar[type[ProviderOptions]] = TwilioOptions
     takes_media: bool = True
 
     def __init__(self, name: str, section: ProviderSettings, transport: Transport) -> None:
@@ -159,12 +158,8 @@ class Twilio:
         self._login = options.login
         self._secrets = options.signing_secrets
         self.signs_receipts = bool(self._secrets)
-        base_url = (section.base_url or BASE_URL).rstrip("/")
-        self._messages = transport.endpoint(
-            f"{base_url}/2010-04-01/Accounts/{options.account_sid}/Messages.json",
-            timeout=section.timeout_seconds,
-            ca_file=section.ca_file,
-        )
+        path = f"/2010-04-01/Accounts/{options.account_sid}/Messages.json"
+        self._messages = transport.reach(section, BASE_URL, path)
 
     async def send(self, message: Message) -> Answer:
         """POST one message. There is no idempotency key."""

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.callbacks import MAX_FIELDS, form, is_recent, receipt
@@ -22,6 +22,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -88,10 +89,8 @@ LONGEST_CALLBACK: Final = 100
 """Characters; with a longer URL the message itself is refused (status 23)."""
 
 
-class VonageOptions(BaseModel):
+class VonageOptions(ProviderOptions):
     """The account's credentials, and what its receipts are signed with."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_key: str = Field(min_length=1)
     api_secret: SecretStr = Field(min_length=1)
@@ -110,7 +109,7 @@ class Vonage:
         now: The time in seconds since the epoch.
     """
 
-    Options: ClassVar[type[BaseModel]] = VonageOptions
+    Options: ClassVar[type[ProviderOptions]] = VonageOptions
     takes_media: bool = False
 
     def __init__(
@@ -125,10 +124,7 @@ class Vonage:
         self._options = VonageOptions.model_validate(section.options)
         self.signs_receipts = self._options.signature_secret is not None
         self._now = now
-        base_url = (section.base_url or BASE_URL).rstrip("/")
-        self._sms = transport.endpoint(
-            f"{base_url}/sms/json", timeout=section.timeout_seconds, ca_file=section.ca_file
-        )
+        self._sms = transport.reach(section, BASE_URL, "/sms/json")
 
     async def send(self, message: Message) -> Answer:
         """POST one message; the credentials go in the body, never in the URL. There is no idempotency key."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from otp_service.delivery.answers import accepted, document, judged, refused
 from otp_service.delivery.callbacks import MAX_AGE, receipt
@@ -22,6 +22,7 @@ from otp_service.delivery.provider import (
     ForgedReceipt,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
@@ -74,10 +75,8 @@ TOKEN_LIFETIME: Final = 900
 """Seconds, as of the vendor's SDK: room for a clock that is wrong."""
 
 
-class VonageMessagesOptions(BaseModel):
+class VonageMessagesOptions(ProviderOptions):
     """Credentials: an application's, whose webhooks are signed, or the account's, which has none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     application_id: str | None = Field(default=None, min_length=1)
     private_key: SecretStr | None = None
@@ -119,7 +118,7 @@ class VonageMessages:
         now: The time in seconds since the epoch.
     """
 
-    Options: ClassVar[type[BaseModel]] = VonageMessagesOptions
+    Options: ClassVar[type[ProviderOptions]] = VonageMessagesOptions
     takes_media: bool = False
 
     def __init__(
@@ -135,10 +134,7 @@ class VonageMessages:
         self._key = _key(self._options.private_key) if self._options.private_key else None
         self.signs_receipts = self._options.signature_secret is not None
         self._now = now
-        base_url = (section.base_url or BASE_URL).rstrip("/")
-        self._messages = transport.endpoint(
-            f"{base_url}/v1/messages", timeout=section.timeout_seconds, ca_file=section.ca_file
-        )
+        self._messages = transport.reach(section, BASE_URL, "/v1/messages")
 
     async def send(self, message: Message) -> Answer:
         """POST one message. There is no idempotency key; Vonage itself tells GSM-7 from UCS-2."""

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Secret
+from pydantic import Secret
 
 from otp_service.delivery.answers import accepted, document, refused
 from otp_service.delivery.callbacks import is_recent, receipt
@@ -23,13 +23,14 @@ from otp_service.delivery.provider import (
     Callback,
     Message,
     Outcome,
+    ProviderOptions,
     Receipt,
     ReceiptState,
 )
 from otp_service.delivery.sender import sender_for
 from otp_service.delivery.standard_webhooks import StandardWebhooks
-from otp_service.settings.addresses import HttpsUrl  # noqa: TC001 - pydantic reads it
-from otp_service.settings.values import WebhookSecret  # noqa: TC001 - likewise
+from otp_service.settings.addresses import HttpsUrl
+from otp_service.settings.values import WebhookSecret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,10 +46,8 @@ OUTCOMES: Final[dict[str, Outcome]] = {
 """What an endpoint may say of a message that it did not take, at once or in a receipt."""
 
 
-class WebhookOptions(BaseModel):
+class WebhookOptions(ProviderOptions):
     """Where the endpoint is, and the secret shared with it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: HttpsUrl
     secret: Secret[WebhookSecret]
@@ -64,7 +63,7 @@ class Webhook:
         now: Seconds since 1970.
     """
 
-    Options: ClassVar[type[BaseModel]] = WebhookOptions
+    Options: ClassVar[type[ProviderOptions]] = WebhookOptions
     signs_receipts: bool = True
     takes_media: bool = True
 
@@ -80,9 +79,7 @@ class Webhook:
         self._now = now
         options = WebhookOptions.model_validate(section.options)
         self._webhooks = StandardWebhooks(options.secret.get_secret_value())
-        self._endpoint = transport.endpoint(
-            section.base_url or options.url, timeout=section.timeout_seconds, ca_file=section.ca_file
-        )
+        self._endpoint = transport.reach(section, options.url)
 
     async def send(self, message: Message) -> Answer:
         """POST one message; ``webhook-id`` is the idempotency key."""
