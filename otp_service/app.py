@@ -23,6 +23,7 @@ from otp_service.delivery.providers.smpp import Smpp
 from otp_service.delivery.receipts import ReceiptUrls
 from otp_service.delivery.routing import Router
 from otp_service.delivery.transport import Transport
+from otp_service.dispatch import Parts
 from otp_service.guard.fixed_numbers import FixedNumbers
 from otp_service.guard.guard import Guard
 from otp_service.guard.locks import Locks
@@ -41,6 +42,7 @@ from otp_service.keyring import Keyring
 from otp_service.messages import Templates
 from otp_service.metrics import Metrics
 from otp_service.proof import Signer
+from otp_service.registry import Registry
 from otp_service.settings import ProviderSettings, SettingsError, not_in_force
 from otp_service.store import boot
 from otp_service.store.checks import Checks
@@ -52,7 +54,7 @@ from otp_service.store.locks import LockStore
 from otp_service.store.scripts import Scripts
 from otp_service.store.store import Store
 from otp_service.store.timers import Timers
-from otp_service.verifier import Parts, Verifier
+from otp_service.verifier import Verifier
 from otp_service.worker import Worker
 
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ class Service:
             closing.push_async_callback(self.transport.aclose)
             closing.push_async_callback(self.client.aclose)
             closing.push_async_callback(self.guard.idle)
-            await boot.check(self.store, self.client, self.settings, self.keyring.fingerprint())
+            await boot.check(self.scripts, self.client, self.settings, self.keyring.fingerprint())
             await self.learning.exchange()
             await self.watch.look()
             runs = [self.learning.run(), self.watch.run(), *([self.worker.run()] if work else [])]
@@ -188,9 +190,11 @@ def build(settings: Settings, seams: Seams | None = None, metrics: Metrics | Non
     watch = Watch(Checks(scripts), locks, settings.apps.values(), tell)
     router = Router(learning.conversions, prices, seams.random)
     signer = Signer([(key.id, key.secret) for key in settings.proof_keys], settings.public_url or "")
+    fixed = FixedNumbers(lambda: scripts.now_ms)
     verifier = Verifier(
         Parts(
             store=store,
+            registry=Registry(keyring, fixed, seams.random),
             keyring=keyring,
             pool=pool,
             courier=Courier(
@@ -204,7 +208,7 @@ def build(settings: Settings, seams: Seams | None = None, metrics: Metrics | Non
                 tell,
             ),
             guard=guard,
-            fixed=FixedNumbers(lambda: scripts.now_ms),
+            fixed=fixed,
             watch=watch,
             signer=signer,
             installation_sends=settings.limits.sends_per_number,

@@ -90,30 +90,6 @@ def _digit(character: str) -> str:
     return str(unicodedata.decimal(character)) if character.isdecimal() else character
 
 
-class Ticket:
-    """A place in the hash pool."""
-
-    def __init__(
-        self, pool: ThreadPoolExecutor, profile: Profile, hashed: Callable[[float, float], None]
-    ) -> None:
-        self._pool = pool
-        self._profile = profile
-        self._hashed = hashed
-
-    async def hash(self, digest: bytes, salt: bytes) -> bytes:
-        """Argon2id of a digest, off the event loop."""
-        asked = perf_counter()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._hash, digest, salt, asked)
-
-    def _hash(self, digest: bytes, salt: bytes, asked: float) -> bytes:
-        cost = self._profile
-        began = perf_counter()
-        hashed = hash_secret_raw(digest, salt, cost.passes, cost.memory_kib, cost.lanes, HASH_BYTES, Type.ID)
-        self._hashed(began - asked, perf_counter() - began)
-        return hashed
-
-
 class HashPool:
     """As many threads as cores and a short queue; past it a caller is turned away before anything is counted.
 
@@ -153,18 +129,31 @@ class HashPool:
                 "The service is at its limit and counted nothing. Try again shortly.", retry_after=1
             )
 
+    async def hash(self, digest: bytes, salt: bytes) -> bytes:
+        """Argon2id of a digest, off the event loop, for a caller who was admitted."""
+        with self.place():
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._hash, digest, salt, perf_counter())
+
     @contextmanager
-    def ticket(self) -> Iterator[Ticket]:
-        """A place for one caller who was admitted."""
+    def place(self) -> Iterator[None]:
+        """Hold one place in the pool or its queue."""
         self._free -= 1
         try:
-            yield Ticket(self._pool, self._profile, self._hashed)
+            yield
         finally:
             self._free += 1
 
     def close(self) -> None:
         """Let go of the threads; hashes at work are finished."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _hash(self, digest: bytes, salt: bytes, asked: float) -> bytes:
+        cost = self._profile
+        began = perf_counter()
+        hashed = hash_secret_raw(digest, salt, cost.passes, cost.memory_kib, cost.lanes, HASH_BYTES, Type.ID)
+        self._hashed(began - asked, perf_counter() - began)
+        return hashed
 
 
 @dataclass(frozen=True, slots=True)

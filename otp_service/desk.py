@@ -10,9 +10,9 @@ from otp_service.app import Seams, build
 from otp_service.errors import InvalidNumber, UnknownKey
 from otp_service.guard.locks import read_subject
 from otp_service.phone import Phone, block, mask, parse
+from otp_service.registry import located
 from otp_service.store.numbers import Numbers
 from otp_service.verification import Target
-from otp_service.verifier import located
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,12 +12,12 @@ from otp_service.guard import admission, budgets
 from otp_service.guard.spend import MICRO
 from otp_service.guard.subjects import CONVERTING, INSTALLATION, VERIFIED, Send, trusted
 from otp_service.phone import block, mask, parse
+from otp_service.registry import located
 from otp_service.store.answers import seconds
 from otp_service.store.keys import Events
 from otp_service.store.numbers import Numbers
 from otp_service.store.store import FAILURES_IN_ROW
 from otp_service.verification import VerificationId
-from otp_service.verifier import located
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -194,7 +194,6 @@ class Verification:
     """A verification as its app may see it."""
 
     id: VerificationId
-    app: str
     status: Status
     purpose: str
     target: Target

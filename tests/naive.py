@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from otp_service import codes, desk, verifier
+from otp_service import codes, desk, dispatch, registry, verifier
 from otp_service.delivery import receipts as receipt_urls
+from otp_service.errors import VerificationNotFound
 from otp_service.guard import admission, clients, fixed_numbers, guard, reservation
 from otp_service.http import auth, edge, idempotency
 from otp_service.http import verifications as http_verifications
@@ -83,7 +84,8 @@ def binds(*kept: str) -> Callable[[pytest.MonkeyPatch], None]:
             def salt(self) -> bytes:
                 return self.id.raw if "id" in kept else bytes(16)
 
-        monkeypatch.setattr(verifier, "Binding", Binding)
+        for room in (dispatch, verifier):
+            monkeypatch.setattr(room, "Binding", Binding)
 
     return patch
 
@@ -217,6 +219,20 @@ def one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "Permit", Permit)
 
 
+def counts_either_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose key it is told by what was unsealed: after the check was counted."""
+    unseal = registry.Registry.unseal
+
+    def late(self: Any, place: Any, kept: Any) -> Any:
+        target = unseal(self, place, kept)
+        if place.test not in {None, target.test}:
+            raise VerificationNotFound
+        return target
+
+    in_script("*", ("a.test ~= (v.j == nil)", "true"))(monkeypatch)
+    monkeypatch.setattr(registry.Registry, "unseal", late)
+
+
 VARIANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "counts_after_comparing": counts_after_comparing,
     "many_winners": in_script("settle", ("if state ~= 'p' then", "if false then")),
@@ -225,6 +241,8 @@ VARIANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "unbound_transaction": binds("app", "id", "number", "purpose"),
     "bound_to_nothing": binds(),
     "any_apps_id": in_script("*", ("return v.a == a.app and", "return v.a and")),
+    "either_kind_of_key": in_script("*", ("a.test ~= (v.j == nil)", "true")),
+    "counts_either_kind": counts_either_kind,
     "free_guesses": in_script("*", ("elseif o.d ~= a.digest then", "elseif false then")),
     "counts_each_run": in_script("attempt", ("if seen == 'again' then", "if false then")),
     "runs_late": in_script("*", ("if raw > tonumber(ARGV[2]) then", "if false then")),

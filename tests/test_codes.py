@@ -139,20 +139,18 @@ def test_any_live_hash_matches_and_a_piece_of_two_does_not() -> None:
 
 async def test_a_full_pool_turns_away_before_anything_is_counted() -> None:
     pool = HashPool(PROFILES["test"], threads=1, queue=1)
-    with pool.ticket(), pool.ticket(), pytest.raises(Overloaded) as refused:
+    with pool.place(), pool.place(), pytest.raises(Overloaded) as refused:
         pool.admit()
     assert refused.value.retry_after == 1
     pool.admit()
-    with pool.ticket() as ticket:
-        assert len(await ticket.hash(b"d" * 32, b"s" * 16)) == codes.HASH_BYTES
+    assert len(await pool.hash(b"d" * 32, b"s" * 16)) == codes.HASH_BYTES
     pool.close()
 
 
 async def test_a_hash_is_argon2id_with_the_profiles_cost() -> None:
 
     pool = HashPool(Profile(memory_kib=64, passes=2), threads=1, queue=0)
-    with pool.ticket() as ticket:
-        hashed = await ticket.hash(b"d" * 32, b"s" * 16)
+    hashed = await pool.hash(b"d" * 32, b"s" * 16)
     pool.close()
     assert hashed == hash_secret_raw(b"d" * 32, b"s" * 16, 2, 64, 1, 16, Type.ID)
 

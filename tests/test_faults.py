@@ -343,7 +343,7 @@ async def test_checks_past_a_full_hash_queue_are_503_and_not_counted(redis: Serv
         id_ = (await web.start()).json()["id"]
         with contextlib.ExitStack() as hashing:
             for _ in range((os.cpu_count() or 1) + 4):
-                hashing.enter_context(web.service.pool.ticket())
+                hashing.enter_context(web.service.pool.place())
             guesses = [web.check(id_, other_code(web.code(), i)) for i in range(1, 41)]
             answers = await asyncio.gather(*guesses)
         told = {(answer.status_code, answer.headers.get("Retry-After")) for answer in answers}

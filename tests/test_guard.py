@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otp_service import events
+from otp_service.dispatch import Wish
 from otp_service.guard.clients import bucket
 from otp_service.guard.subjects import Send
 from otp_service.phone import parse
 from otp_service.verification import Target
-from otp_service.verifier import Wish
 from tests.lab import NUMBER, Lab, other_code
 from tests.waits import Waits
 

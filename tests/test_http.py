@@ -10,10 +10,11 @@ import pytest
 
 from otp_service.codes import Binding
 from otp_service.delivery.provider import Callback, Message
+from otp_service.dispatch import Wish
 from otp_service.http.documents import CheckIn, StartIn
 from otp_service.phone import parse
 from otp_service.verification import Check, Status, Target, VerificationId
-from otp_service.verifier import Guess, Wish
+from otp_service.verifier import Guess
 from tests.lab import NUMBER, SECRET, SEED, Lab, bearer, lab, other_code
 
 if TYPE_CHECKING:

@@ -30,9 +30,11 @@ MAY_IMPORT = {
     "store": STORE,
     "guard": {"delivery", "events", "guard", "keyring"} | STORE,
     "delivery": DELIVERY,
-    "verifier": {"guard", "proof"} | DELIVERY,
+    "registry": {"guard", "keyring"} | STORE,
+    "dispatch": {"guard", "proof", "registry"} | DELIVERY,
+    "verifier": {"dispatch", "guard", "proof", "registry"} | DELIVERY,
     "worker": {"verifier"} | DELIVERY,
-    "http": {"http", "verifier", "proof", "guard"} | DELIVERY,
+    "http": {"http", "dispatch", "verifier", "proof", "guard"} | DELIVERY,
 }
 """What is not listed, the command line and ``app``, may import everything."""
 

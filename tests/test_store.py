@@ -21,9 +21,9 @@ from otp_service.events import Unrecorded
 from otp_service.settings import SettingsError
 from otp_service.store import keys
 from otp_service.store.answers import Opening, Operation, seconds
+from otp_service.store.place import Place
 from otp_service.store.records import pack
 from otp_service.store.scripts import VERBS
-from otp_service.store.store import Place
 from otp_service.verification import Delivery, Outcome, VerificationId
 from tests import servers
 from tests.lab import NUMBER, Lab, lab, other_code

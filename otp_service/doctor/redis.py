@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from otp_service.doctor.finding import Finding, fail, ok, warn
 from otp_service.errors import StoreUnavailable
 from otp_service.keyring import Keyring
+from otp_service.store.boot import SCHEMA
 from otp_service.store.client import connect
 from otp_service.store.inspection import inspect
-from otp_service.store.store import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

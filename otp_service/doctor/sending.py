@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from otp_service import events
 from otp_service.app import Seams, build
+from otp_service.dispatch import Wish
 from otp_service.doctor.finding import Finding, fail, ok
 from otp_service.errors import Problem
 from otp_service.phone import parse
 from otp_service.store.answers import Operation
 from otp_service.verification import Outcome, Target
-from otp_service.verifier import Wish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

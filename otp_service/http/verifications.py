@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import APIRouter, Request, Response
 
 from otp_service import codes, messages
+from otp_service.dispatch import Wish
 from otp_service.errors import UnsupportedChannel, VerificationNotFound
 from otp_service.http import body as bodies
 from otp_service.http.auth import authenticated
@@ -26,7 +27,7 @@ from otp_service.http.idempotency import Answer
 from otp_service.http.problems import encode, rate_limit_headers
 from otp_service.phone import parse
 from otp_service.verification import Channel, Status, Target, Transaction, VerificationId
-from otp_service.verifier import Guess, Wish
+from otp_service.verifier import Guess
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import RedisError
 
 from otp_service.settings import SettingsError
-from otp_service.store.store import SCHEMA
+from otp_service.store import keys
 
 if TYPE_CHECKING:
     from otp_service.settings import Settings
     from otp_service.store.client import RedisClient
-    from otp_service.store.store import Store
+    from otp_service.store.scripts import Scripts
 
-_MEND = {
+SCHEMA: Final = 1
+"""Version of all that is stored; boot refuses one that it does not know."""
+
+_MEND: Final = {
     "schema": "this Redis holds data of another version; use an empty one or the matching release",
     "shards": "the shard count differs from the one in Redis; set it back",
     "index_key": "it differs from the one whose names are in Redis; set it back, or use an empty Redis",
 }
 
 
-async def check(store: Store, client: RedisClient, settings: Settings, fingerprint: str) -> None:
+async def check(scripts: Scripts, client: RedisClient, settings: Settings, fingerprint: str) -> None:
     """Refuse a Redis that belongs to other keys, or that may forget or evict what it is told.
 
     Raises:
@@ -30,12 +33,19 @@ async def check(store: Store, client: RedisClient, settings: Settings, fingerpri
         StoreUnavailable: Redis does not answer.
     """
     ours = {"schema": str(SCHEMA), "shards": str(settings.shards), "index_key": fingerprint}
-    agreed = await store.boot(ours)
+    agreed = await _agree(scripts, ours)
     faults = [f"{name}: {_MEND[name]}" for name, value in ours.items() if agreed[name] != value]
     if not settings.allow_unsafe_redis:
         faults += await _unsafe(client)
     if faults:
         raise SettingsError(tuple(faults))
+
+
+async def _agree(scripts: Scripts, ours: dict[str, str]) -> dict[str, str]:
+    """Write down what all processes must agree on, and give back what is written."""
+    reply = await scripts.run("boot", [keys.META], {"agree": ours})
+    flat = [text.decode() for text in reply[2]]
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 async def _unsafe(client: RedisClient) -> list[str]:

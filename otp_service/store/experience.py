@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from otp_service.store import keys
 from otp_service.store.keys import Shard
-from otp_service.store.store import DAY_MS, MAY_HAVE_GONE
+from otp_service.store.records import MAY_HAVE_GONE
+from otp_service.store.store import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otp_service.store.answers import STATUSES
 from otp_service.verification import Delivery, Outcome, ReceiptState, Status, Verification
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from otp_service.verification import RateLimit, Target, VerificationId
 
 
+AGAIN: Final = "again"
+"""A receipt of a message that failed and is worth another send."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A verification as Redis holds it, at the moment ``now_ms``."""
 
     now_ms: int
     status: Status
-    app: str
     purpose: str
     created_ms: int
     ttl_ms: int
@@ -42,7 +45,6 @@ class Record:
         return cls(
             now_ms=opened.now_ms,
             status=Status.PENDING,
-            app=app.name,
             purpose=opening.purpose,
             created_ms=opened.created_ms,
             ttl_ms=app.ttl_seconds * 1000,
@@ -80,7 +82,6 @@ class Record:
         """As its app may see it."""
         return Verification(
             id=id_,
-            app=self.app,
             status=self.status,
             purpose=self.purpose,
             target=target,
@@ -102,7 +103,6 @@ class Record:
         return cls(
             now_ms=now_ms,
             status=STATUSES[status.decode()],
-            app=values["a"].decode(),
             purpose=values["p"].decode(),
             created_ms=created,
             ttl_ms=int(values["t"]),
@@ -127,6 +127,13 @@ def outcome_letter(outcome: Outcome) -> str:
     return str(list(Outcome).index(outcome))
 
 
+MAY_HAVE_GONE: Final = {
+    "accepted": outcome_letter(Outcome.ACCEPTED),
+    "unknown": outcome_letter(Outcome.UNKNOWN),
+}
+"""Outcomes of a message that may be on its way, as a delivery in Redis has them."""
+
+
 def _deliveries(values: Mapping[str, bytes], created_ms: int) -> dict[tuple[int, int], Delivery]:
     found = {}
     for name, value in values.items():
@@ -142,7 +149,8 @@ def _deliveries(values: Mapping[str, bytes], created_ms: int) -> dict[tuple[int,
 def _receipt(value: bytes | None) -> ReceiptState | None:
     if value is None:
         return None
-    return ReceiptState.FAILED if value == b"again" else ReceiptState(value.decode())
+    text = value.decode()
+    return ReceiptState.FAILED if text == AGAIN else ReceiptState(text)
 
 
 def _unpack(text: str, created_ms: int) -> Delivery:

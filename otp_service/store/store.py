@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from otp_service.errors import StoreUnavailable, Throttled, VerificationClosed
-from otp_service.store import keys
 from otp_service.store.answers import (
     Counted,
     Opened,
@@ -19,20 +17,17 @@ from otp_service.store.answers import (
     refuse,
     window,
 )
-from otp_service.store.keys import Events, Shard
-from otp_service.store.records import Record, outcome_letter, pack
+from otp_service.store.keys import Shard
+from otp_service.store.records import AGAIN, MAY_HAVE_GONE, Record, pack
 from otp_service.verification import HASH_BYTES, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from otp_service.settings import AppSettings
     from otp_service.store.budget import Budget
+    from otp_service.store.place import Place
     from otp_service.store.scripts import Scripts
-    from otp_service.verification import Delivery, ReceiptState, Try, VerificationId
-
-SCHEMA: Final = 1
-"""Version of all that is stored; boot refuses one that it does not know."""
+    from otp_service.verification import Delivery, ReceiptState, Try
 
 GRACE_MS: Final = 5_000
 """The last check counted closes the verification this late even when its process died comparing."""
@@ -49,42 +44,8 @@ FAILURES_IN_ROW: Final = 100
 AFTER_RECEIPT: Final = 2
 """Sends that failed receipts may cause for one verification."""
 
-AGAIN: Final = "again"
-"""A receipt of a message that failed and is worth another send."""
-
-MAY_HAVE_GONE: Final = {
-    "accepted": outcome_letter(Outcome.ACCEPTED),
-    "unknown": outcome_letter(Outcome.UNKNOWN),
-}
-"""Outcomes of a message that may be on its way, as a delivery in Redis has them."""
-
 OUTBOX_LENGTH: Final = 100_000
 """Events that wait to be told in one shard, about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a verification is.
-
-    Args:
-        app: Whose it is, with its policy.
-        id: Names the shard.
-        number: The number's name in Redis; verbs that only read do without.
-    """
-
-    app: AppSettings
-    id: VerificationId
-    number: str = ""
-
-    @property
-    def shard(self) -> Shard:
-        """The shard that the id names."""
-        return Shard(self.id.shard)
-
-    @property
-    def events(self) -> Events:
-        """What it is called among the events of its number."""
-        return Events(self.app.name, self.id)
 
 
 class Store:
@@ -103,12 +64,6 @@ class Store:
         self._scripts = scripts
         self._record_ms = record_ttl * 1000
         self._idempotency_ms = idempotency_ttl * 1000
-
-    async def boot(self, agree: Mapping[str, str]) -> dict[str, str]:
-        """Write down what all processes must agree on, and give back what is written."""
-        reply = await self._scripts.run("boot", [keys.META], {"agree": dict(agree)})
-        flat = [text.decode() for text in reply[2]]
-        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     async def open(
         self,
@@ -138,7 +93,11 @@ class Store:
             "client": opening.client or False,
         }
         now, code, *rest = await self._scripts.run(
-            "open", self._send_keys(place, operation), arguments, opening.hash, opening.sealed
+            "open",
+            place.all_keys(operation),
+            arguments,
+            opening.hash,
+            opening.sealed,
         )
         refuse(code, rest)
         if code == "refused":
@@ -182,9 +141,7 @@ class Store:
             "max_after_receipt": AFTER_RECEIPT,
             "after_receipt": after_receipt or False,
         }
-        _, code, *rest = await self._scripts.run(
-            "resend", self._send_keys(place, operation), arguments, opening.hash
-        )
+        _, code, *rest = await self._scripts.run("resend", place.all_keys(operation), arguments, opening.hash)
         refuse(code, rest)
         if code == "refused":
             raise _throttled(rest[0])
@@ -259,7 +216,7 @@ class Store:
             "key_ids": list(key_ids),
             "live_bytes": place.app.live_codes * HASH_BYTES,
         }
-        _, code, *rest = await self._scripts.run("attempt", self._record_keys(place, operation), arguments)
+        _, code, *rest = await self._scripts.run("attempt", place.record_keys(operation), arguments)
         refuse(code, rest)
         match code:
             case "counted":
@@ -292,7 +249,7 @@ class Store:
             shard.verification(place.id),
             shard.codes(place.id),
             shard.operation(operation.name),
-            *self._number_keys(place),
+            *place.number_keys,
         ]
         _, code, *rest = await self._scripts.run("settle", verb_keys, arguments)
         refuse(code, rest)
@@ -301,7 +258,7 @@ class Store:
     async def cancel(self, place: Place, operation: Operation) -> tuple[Record, bool]:
         """Cancel a pending verification; and whether this operation did so before."""
         shard = place.shard
-        verb_keys = [*self._record_keys(place, operation), shard.number(place.number), shard.outbox]
+        verb_keys = [*place.record_keys(operation), shard.number(place.number), shard.outbox]
         now, code, *rest = await self._scripts.run(
             "cancel", verb_keys, self._operation(place, operation, GRACE_MS)
         )
@@ -346,6 +303,7 @@ class Store:
         return {
             "app": place.app.name,
             "id": str(place.id),
+            "test": place.test,
             "record_ttl": self._record_ms,
             "tell": place.app.webhook is not None,
             "outbox_length": OUTBOX_LENGTH,
@@ -370,24 +328,6 @@ class Store:
             "failures_in_row": FAILURES_IN_ROW,
             "failures_closed": DAY_MS,
         }
-
-    @staticmethod
-    def _record_keys(place: Place, operation: Operation) -> list[str]:
-        shard = place.shard
-        return [
-            shard.verification(place.id),
-            shard.codes(place.id),
-            shard.details(place.id),
-            shard.operation(operation.name),
-        ]
-
-    @staticmethod
-    def _number_keys(place: Place) -> list[str]:
-        shard = place.shard
-        return [shard.number(place.number), shard.failures(place.number, place.app.name), shard.outbox]
-
-    def _send_keys(self, place: Place, operation: Operation) -> list[str]:
-        return [*self._record_keys(place, operation), *self._number_keys(place)]
 
 
 def _throttled(refusal: list[Any]) -> Throttled:

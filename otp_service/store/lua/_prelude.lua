@@ -5,7 +5,7 @@
 --   n checks counted  y checks settled  z when the last check counted closes it  m sends  w cool-down left
 --   after the last send (from c)  f sends that receipts caused  x sealed target  d1.1 delivery  r1.1 receipt:
 --   sent, delivered, failed, or again (failed, and worth another send)  g when it was approved
---   i tag of the client's address
+--   i tag of the client's address  j there where a test key began it
 -- An operation is a hash:  d digest of the request  q the run at work  u until when  n check or send number
 --   r result. All times in milliseconds.
 local clock = redis.call('TIME')
@@ -38,9 +38,10 @@ local function flatten(fields)
   return flat
 end
 
--- Another app's record, and one past its time, read as none.
+-- Another app's record, one that keys of the other kind began, and one past its time, read as none. Who asks
+-- with neither true nor false is the worker, which knows both kinds.
 local function visible(v)
-  return v.a == a.app and now < v.c + a.record_ttl
+  return v.a == a.app and a.test ~= (v.j == nil) and now < v.c + a.record_ttl
 end
 
 local function status(v)

@@ -45,6 +45,9 @@ if #sealed > 64 then -- a longer field would cost the whole record its compact f
 else
   redis.call('HSET', record, 'x', sealed)
 end
+if a.test then
+  redis.call('HSET', record, 'j', 1)
+end
 if a.client then
   redis.call('HSET', record, 'i', a.client)
 end
