@@ -38,6 +38,7 @@ HELD = CHECKS.get_by_names(
         "negative_data_rejection",
     ]
 )
+NEGATIVE = CHECKS.get_by_names(["negative_data_rejection"])
 ROUNDS = 50
 EXAMPLES = 60
 VERBS = ("start", "resend", "check", "cancel", "fetch")
@@ -106,6 +107,46 @@ def test_every_answer_of_a_lifecycle_is_as_documented(api: Api) -> None:
             sum(count for (asked, status), count in api.told.items() if (asked, status // 100) == (verb, 2))
             >= 50
         )
+
+
+def test_what_a_start_links_to_can_be_followed(api: Api) -> None:
+    schema = api.operation("start").schema
+    followed: Counter[str] = Counter()
+
+    @schema.hook
+    def map_body(context: Any, body: Any) -> Any:
+        """What is drawn at random is neither a number nor its code; with these no body is invalid."""
+        match context.operation.label.rpartition("/")[2]:
+            case "start":
+                return {"to": f"+3725{next(api._numbers):07d}"}
+            case "check":
+                return {"code": CODE}
+        return body
+
+    class Following(schema.as_state_machine()):
+        def before_call(self, case: Any) -> None:
+            """What hypothesis tries again must come out the same, and no number is used again."""
+            case.headers.pop("Idempotency-Key", None)
+
+        def get_call_kwargs(self, _: Any) -> dict[str, Any]:
+            return {"headers": bearer("web1")}
+
+        def validate_response(self, response: Any, case: Any, **__: Any) -> None:
+            case.validate_response(response, checks=HELD, excluded_checks=NEGATIVE)
+            if "vrf_" in response.request.url:
+                followed[case.operation.definition.raw["operationId"], response.status_code] += 1
+
+    Following.run(
+        settings=settings(
+            max_examples=ROUNDS,
+            stateful_step_count=6,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+    )
+    assert {verb for verb, status in followed if status < 300} == {"check", "resend", "cancel", "fetch"}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -20,6 +20,12 @@ RATE_LIMIT: Final = {
 RETRY_AFTER: Final = {"Retry-After": {"schema": _SECONDS, "description": "Whole seconds."}}
 REPLAYED: Final = {"Idempotency-Replayed": {"schema": {"const": "true"}, "description": "Answered before."}}
 
+NEXT: Final = {
+    verb: {"operationId": verb, "parameters": {"verification_id": "$response.body#/id"}}
+    for verb in ("check", "resend", "cancel", "fetch")
+}
+"""Links of a start: what can be done next with the verification that it answered."""
+
 _LIMITED: Final = {"200", "201", "429"}
 _WAITS: Final = {"409", "429", "503"}
 _OURS: Final = {"HTTPValidationError", "ValidationError"}
@@ -68,4 +74,6 @@ def _complete_verb(verb: dict[str, Any], *, with_key: bool, posts: bool) -> None
         headers |= RETRY_AFTER if status in _WAITS else {}
         headers |= REPLAYED if posts else {}
         answer["headers"] = headers
+    if verb["operationId"] == "start":
+        answers["201"]["links"] = NEXT
     verb["responses"] = answers
