@@ -7,14 +7,17 @@ import base64
 import json
 import logging
 from collections import defaultdict
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from prometheus_client import generate_latest
 
 from otp_service.app import Seams
 from otp_service.events import Checked, Started
+from otp_service.logs import formatter
 from tests.faults_http import Connection, FaultServer, Reply
 from tests.lab import NUMBER, SECRET, bearer, code_in, idempotent, other_code, tables
 from tests.listening import listening
@@ -65,14 +68,17 @@ class Evidence:
 
 
 class Ear(logging.Handler):
-    """Writes down every record with its arguments and its traceback."""
+    """Writes down every record with its arguments and its traceback, for machines and for people too."""
 
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(logging.DEBUG)
         self._evidence = evidence
+        self._served = [formatter(json=True), formatter(json=False)]
 
     def emit(self, record: logging.LogRecord) -> None:
         self._evidence.add("logs", f"{self.format(record)} {record.args!r}")
+        for served in self._served:
+            self._evidence.add("logs", served.format(copy(record)))
 
 
 @pytest.fixture
@@ -223,7 +229,7 @@ async def test_no_secret_is_written_anywhere(redis: Server, evidence: Evidence) 
         FaultServer(echoes) as first,
         FaultServer(walk.takes) as second,
         listening(configured(redis, first.url, second.url), Seams(lambda: moved[0], listener=walk.hear)) as (
-            _,
+            service,
             url,
         ),
         httpx.AsyncClient(base_url=url, headers=bearer("live1", "live"), timeout=30) as walk.client,
@@ -242,6 +248,7 @@ async def test_no_secret_is_written_anywhere(redis: Server, evidence: Evidence) 
             await walk.post(f"{id_}/check", {"code": "0123456789"})
             await walk.fetch(id_)
         evidence.add("redis", redis.dump())
+        evidence.add("metrics", generate_latest(service.metrics.registry))
 
     codes = {f"a code of {number}": code.encode() for number, sent in walk.codes.items() for code in sent}
     people = {number[1:]: number[1:].encode() for number in numbers} | {one: one.encode() for one in numbers}
@@ -249,10 +256,12 @@ async def test_no_secret_is_written_anywhere(redis: Server, evidence: Evidence) 
     others = {"API secret": SECRET.encode()} | {name: text.encode() for name, text in CREDENTIALS.items()}
     assert len(codes) == len(numbers)
     assert {len(code) for code in codes.values()} == {10}
-    assert set(evidence.texts) == {"answers", "logs", "events", "redis", "openapi"}
+    assert set(evidence.texts) == {"answers", "logs", "events", "redis", "openapi", "metrics"}
     logged = b"".join(evidence.texts["logs"])
     assert b"Traceback" in logged
     assert b"Executing <" in logged
+    assert b'"event": "Checked"' in logged
+    assert b"otp_checks_total{" in b"".join(evidence.texts["metrics"])
     assert evidence.leaks(codes | people | clients | others | KEYS) == set()
 
 
@@ -289,7 +298,7 @@ def test_a_planted_leak_is_found_in_the_middle_of_base64(prefix: bytes) -> None:
     assert Searcher({"code": CODE}).find(base64.b64encode(prefix + CODE + b" is the code"))
 
 
-@pytest.mark.parametrize("where", ["answers", "logs", "events", "redis", "openapi"])
+@pytest.mark.parametrize("where", ["answers", "logs", "events", "redis", "openapi", "metrics"])
 def test_a_planted_leak_is_found_wherever_it_is(where: str, evidence: Evidence) -> None:
     evidence.add(where, b"..." + CODE)
     assert evidence.leaks({"code": CODE}) == {f"code (plain) in {where}", f"code (repr) in {where}",
