@@ -145,6 +145,11 @@ def window(state: list[Any]) -> RateLimit:
     return RateLimit(name.decode(), int(quota), int(length) // 1000, int(left), seconds(int(reset)))
 
 
+def table(flat: list[bytes]) -> dict[str, bytes]:
+    """A hash of Redis, which comes as a flat list of names and values."""
+    return dict(zip((name.decode() for name in flat[::2]), flat[1::2], strict=True))
+
+
 def seconds(ms: int) -> int:
     """Whole seconds to wait: rounded up, and at least one."""
     return max(1, -(-ms // 1000))

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from otp_service.settings import SettingsError
 from otp_service.store import keys
+from otp_service.store.answers import table
 
 if TYPE_CHECKING:
     from otp_service.settings import Settings
@@ -44,8 +45,7 @@ async def check(scripts: Scripts, client: RedisClient, settings: Settings, finge
 async def _agree(scripts: Scripts, ours: dict[str, str]) -> dict[str, str]:
     """Write down what all processes must agree on, and give back what is written."""
     reply = await scripts.run("boot", [keys.META], {"agree": ours})
-    flat = [text.decode() for text in reply[2]]
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    return {name: value.decode() for name, value in table(reply[2]).items()}
 
 
 async def _unsafe(client: RedisClient) -> list[str]:

@@ -47,4 +47,4 @@ class Claims:
     async def release(self, name: str, digest: str, since: int, run: str) -> None:
         """Let go of a claim; when every run has, the key can be used for a mended request."""
         arguments = {"digest": digest, "since": since, "run": run, "release": True}
-        await self._scripts.run("keep", [keys.claim(name)], arguments, b"")
+        await self._scripts.run("keep", [keys.claim(name)], arguments)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from otp_service.store import keys
+from otp_service.store.answers import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,13 +67,10 @@ class LockStore:
         _, code, *rest = await self._scripts.run("locks", [keys.LOCKS], {"known": version})
         if code == "same":
             return None
-        flat = [text.decode() for text in rest[1]]
-        return Known(
-            rest[0].decode(),
-            {subject: _read(lock) for subject, lock in zip(flat[::2], flat[1::2], strict=True)},
-        )
+        held, locks = rest
+        return Known(held.decode(), {subject: _read(lock) for subject, lock in table(locks).items()})
 
 
-def _read(text: str) -> Lock:
-    until, _, reason = text.partition(",")
+def _read(lock: bytes) -> Lock:
+    until, _, reason = lock.decode().partition(",")
     return Lock(int(until), reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from otp_service.store.answers import STATUSES
+from otp_service.store.answers import STATUSES, table
 from otp_service.verification import Delivery, Outcome, ReceiptState, Status, Verification
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ class Record:
         )
 
     @classmethod
-    def read(cls, now_ms: int, status: bytes, flat: list[bytes], sealed: bytes | None) -> Record:
-        """From a flat list of fields and values."""
-        values = dict(zip((name.decode() for name in flat[::2]), flat[1::2], strict=True))
+    def read(cls, now_ms: int, status: bytes, flat: list[bytes], sealed: bytes) -> Record:
+        """As a script reads it out: fields and values, and the sealed target wherever it is."""
+        values = table(flat)
         created = int(values["c"])
         return cls(
             now_ms=now_ms,
@@ -111,7 +111,7 @@ class Record:
             checks=int(values["n"]),
             sends=int(values["m"]),
             cooldown_ms=int(values["w"]),
-            sealed=sealed or values.get("x", b""),
+            sealed=sealed,
             deliveries=_deliveries(values, created),
         )
 
