@@ -6,19 +6,19 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from otp_service.app import Seams, build
 from otp_service.errors import InvalidNumber, UnknownKey
 from otp_service.guard.locks import read_subject
 from otp_service.phone import Phone, block, mask, parse
 from otp_service.registry import located
+from otp_service.service import Seams, build
 from otp_service.store.numbers import Numbers
 from otp_service.verification import Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from otp_service.app import Service
     from otp_service.events import Event
+    from otp_service.service import Service
     from otp_service.settings import Settings
     from otp_service.store.numbers import Kept
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otp_service.app import Seams, build
 from otp_service.delivery.breaker import NOWHERE
 from otp_service.delivery.provider import Answer
 from otp_service.delivery.routing import rule
@@ -12,13 +11,14 @@ from otp_service.delivery.sender import sender_for
 from otp_service.errors import Blocked
 from otp_service.guard import admission
 from otp_service.phone import mask, parse
+from otp_service.service import Seams, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otp_service.app import Service
     from otp_service.events import Event
     from otp_service.phone import Phone
+    from otp_service.service import Service
     from otp_service.settings import AppSettings, RouteSettings, RuleSettings, Settings
 
 

@@ -15,11 +15,11 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from otp_service.app import build
 from otp_service.delivery.courier import RECORDING_SECONDS
 from otp_service.errors import StoreUnavailable
 from otp_service.metrics import exposed
 from otp_service.reload import Reloadable, revised, tell_faults
+from otp_service.service import build
 from otp_service.settings import SettingsError
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from otp_service.verification import VerificationId
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from otp_service.app import Service
     from otp_service.phone import Phone
+    from otp_service.service import Service
     from otp_service.settings import AppSettings
     from otp_service.store.ledgers import Figures, Ledger
 

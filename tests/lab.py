@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from otp_service.app import Seams, Service, create_app
+from otp_service.app import create_app
+from otp_service.service import Seams, Service
 from otp_service.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from otp_service.app import Seams, Service, create_app
+from otp_service.app import create_app
 from otp_service.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from otp_service.service import Seams, Service
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
-from otp_service.app import Seams, create_app
+from otp_service.app import create_app
+from otp_service.service import Seams
 from otp_service.settings import Settings
 from tests import naive
 

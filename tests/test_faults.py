@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from otp_service.app import Seams
 from otp_service.errors import StoreUnavailable
+from otp_service.service import Seams
 from otp_service.settings import Settings
 from tests import servers
 from tests.lab import Lab, bearer, code_in, lab, other_code, tables

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from otp_service import provision
-from otp_service.app import Seams
 from otp_service.cli import app
 from otp_service.delivery.circuit import IN_ROW
 from otp_service.delivery.conversions import Conversions
@@ -18,6 +17,7 @@ from otp_service.delivery.provider import Answer, Outcome
 from otp_service.delivery.routing import Router
 from otp_service.explain import explain
 from otp_service.phone import parse
+from otp_service.service import Seams
 from otp_service.settings import Money, RouteSettings, Settings, SettingsError, settle
 from tests.faults_http import FaultServer
 from tests.lab import NUMBER, Lab, lab, tables

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from prometheus_client import generate_latest
 
-from otp_service.app import Seams
 from otp_service.events import Checked, Started
 from otp_service.logs import formatter
+from otp_service.service import Seams
 from tests.faults_http import Connection, FaultServer, Reply
 from tests.lab import NUMBER, SECRET, bearer, code_in, idempotent, other_code, tables
 from tests.listening import listening

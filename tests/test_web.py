@@ -18,9 +18,10 @@ import pytest
 import uvicorn
 
 from otp_service import dev, provision
-from otp_service.app import Seams, create_app
+from otp_service.app import create_app
 from otp_service.messages import LANGUAGES
 from otp_service.serve import listen, server_config
+from otp_service.service import Seams
 from otp_service.settings import SCOPES
 from tests import command, servers
 from tests.lab import code_in, other_code

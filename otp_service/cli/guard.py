@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from otp_service.app import Service
+    from otp_service.service import Service
 
 T = TypeVar("T")
 

@@ -6,11 +6,11 @@ import secrets
 from typing import TYPE_CHECKING
 
 from otp_service import events
-from otp_service.app import Seams, build
 from otp_service.dispatch import Wish
 from otp_service.doctor.finding import Finding, fail, ok
 from otp_service.errors import Problem
 from otp_service.phone import parse
+from otp_service.service import Seams, build
 from otp_service.store.answers import Operation
 from otp_service.verification import Outcome, Target
 
