@@ -133,17 +133,6 @@ class Dispatch:
         """Ask for leave for a send; meanwhile its Idempotency-Key can be claimed."""
         return self._guard.permit(self._reserve(app, wish))
 
-    async def granted(self, permit: Permit, app: AppSettings, wish: Wish) -> Reservation:
-        """Leave for a send, once the operator's own endpoint gives it too; a replay has asked it before.
-
-        Raises:
-            Blocked, Throttled: Refused.
-        """
-        leave = await permit.granted()
-        if not wish.target.test:
-            await self._guard.ask(Question(app, wish.phone, wish.purpose, wish.address, wish.session))
-        return leave
-
     async def code(self, place: Place, wish: Wish, key_id: str, length: int) -> tuple[str, bytes]:
         """A new code, and its hash.
 
@@ -166,6 +155,24 @@ class Dispatch:
     def explaining(self, app: AppSettings, wish: Wish) -> AbstractContextManager[None]:
         """Tell the operator which budget of a number refuses a send."""
         return self._guard.explaining(app, wish.phone)
+
+    async def ask_operator(self, app: AppSettings, wish: Wish, may: Callable[[], Awaitable[bool]]) -> None:
+        """Ask the operator's own endpoint for leave too, where there is one.
+
+        A look-up there costs money: so it is asked last, and not about what is refused anyway or was sent
+        before.
+
+        Args:
+            app: Whose.
+            wish: What is to be sent.
+            may: Says whether its number's shard would count it.
+
+        Raises:
+            Blocked: ``denied``.
+            Overloaded: It gave no decision, and fails closed.
+        """
+        if self._guard.asks(app) and not wish.target.test and await may():
+            await self._guard.ask(Question(app, wish.phone, wish.purpose, wish.address, wish.session))
 
     async def send(
         self,

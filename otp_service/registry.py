@@ -51,9 +51,16 @@ class Registry:
         return self.of(place, target)
 
     def of(self, place: Place, target: Target) -> Place:
-        """The same with its number; a test number is counted anew with each, so that it is never closed."""
-        fixed = self._fixed.code(place.app, target)
-        return replace(place, number=self.number(str(place.id) if fixed else target.to))
+        """The same with its number.
+
+        What test keys do is counted apart, so that it locks nobody out; and of a test number with each
+        verification anew, so that it is never closed.
+        """
+        if self._fixed.code(place.app, target):
+            counted = str(place.id)
+        else:
+            counted = f"test {target.to}" if target.test else target.to
+        return replace(place, number=self.number(counted))
 
     def number(self, number: str) -> str:
         """What a number in E.164 is called."""

@@ -14,7 +14,7 @@ from otp_service.guard import clients
 from otp_service.guard.subjects import Send
 from otp_service.keyring import name
 from otp_service.phone import parse
-from otp_service.store.answers import STATUSES, Opening, Operation
+from otp_service.store.answers import STATUSES, NewSend, Opening, Operation
 from otp_service.store.place import Place
 from otp_service.store.records import Record
 from otp_service.verification import HASH_BYTES, Check, Outcome, ReceiptState, Status
@@ -84,15 +84,17 @@ class Verifier:
             Blocked, Throttled: Refused before anything was sent.
             Undeliverable, DeliveryFailed: Nobody took the message; the verification is closed.
         """
-        leave = await self._dispatch.granted(permit, app, wish)
+        leave = await permit.granted()
         place = self._registry.new(app, wish.target, wish.session, operation)
         key_id = self._keyring.first
         code, hashed = await self._dispatch.code(place, wish, key_id, self._watch.code_length(app))
         sealed = self._registry.seal(place, key_id, wish.target)
         opening = Opening(wish.purpose, key_id, len(code), hashed, sealed, leave.address)
         rows = self._dispatch.budgets(place, wish, 1)
+        send = NewSend(place, operation, opening, rows, self._courier.lease_ms(app))
         with self._dispatch.explaining(app, wish):
-            opened = await self._store.open(place, operation, opening, rows, self._courier.lease_ms(app))
+            await self._dispatch.ask_operator(app, wish, lambda: self._store.may_open(send))
+            opened = await self._store.open(send)
         if isinstance(opened, Record):
             return _answered(place, opened, wish, send=1)
         known = clients.known(wish.address)
@@ -215,17 +217,18 @@ class Verifier:
             return record.view(app, id_, target)
         place = self._registry.of(place, target)
         async with self._dispatch.ask(app, wish) as permit:
-            leave = await self._dispatch.granted(permit, app, wish)
+            leave = await permit.granted()
             code, hashed = await self._dispatch.code(place, wish, record.key_id, record.length)
             rows = self._dispatch.budgets(place, wish, record.sends + 1)
             opening = Opening(record.purpose, record.key_id, record.length, hashed, b"")
-            lease_ms = self._courier.lease_ms(app)
+            send = NewSend(place, operation, opening, rows, self._courier.lease_ms(app), after)
             with self._dispatch.explaining(app, wish):
-                sent = await self._store.resend(place, operation, opening, rows, lease_ms, after)
+                await self._dispatch.ask_operator(app, wish, lambda: self._store.may_resend(send))
+                sent = await self._store.resend(send)
             if sent is None:
                 return record.view(app, id_, target)
-            if sent.made_before:
-                return _answered(place, record, wish, send=sent.number)
+            if sent.made_before:  # perhaps since the record was read
+                return _answered(place, await self._store.fetch(place), wish, send=sent.number)
             record = record.sent_again(app, sent.number)
             fresh = Fresh(code, hashed, sent.limit, leave)
             return await self._dispatch.send(place, operation, record, wish, fresh, order)

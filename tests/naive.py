@@ -5,6 +5,7 @@ The tests of a rule are run against its variant too, and must fail there.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -233,6 +234,15 @@ def counts_either_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.Registry, "unseal", late)
 
 
+def test_keys_spend_live_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number is a number, whoever asks."""
+
+    def of(self: Any, place: Any, target: Any) -> Any:
+        return dataclasses.replace(place, number=self.number(target.to))
+
+    monkeypatch.setattr(registry.Registry, "of", of)
+
+
 VARIANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "counts_after_comparing": counts_after_comparing,
     "many_winners": in_script("settle", ("if state ~= 'p' then", "if false then")),
@@ -243,6 +253,7 @@ VARIANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "any_apps_id": in_script("*", ("return v.a == a.app and", "return v.a and")),
     "either_kind_of_key": in_script("*", ("a.test ~= (v.j == nil)", "true")),
     "counts_either_kind": counts_either_kind,
+    "test_keys_spend_live_budgets": test_keys_spend_live_budgets,
     "free_guesses": in_script("*", ("elseif o.d ~= a.digest then", "elseif false then")),
     "counts_each_run": in_script("attempt", ("if seen == 'again' then", "if false then")),
     "runs_late": in_script("*", ("if raw > tonumber(ARGV[2]) then", "if false then")),

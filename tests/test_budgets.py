@@ -237,3 +237,23 @@ async def test_a_resend_while_the_last_check_is_compared_is_refused(web: Lab) ->
     assert [(answer.status_code, answer.json()["verification_status"]) for answer in answers] == [
         (410, "pending")
     ]
+
+
+@pytest.mark.naive("test_keys_spend_live_budgets")
+async def test_what_test_keys_do_counts_nothing_against_people(web: Lab) -> None:
+    for _ in range(2):
+        id_ = (await web.start()).json()["id"]
+        for shift in range(1, 6):
+            await web.check(id_, other_code(web.code(), shift))
+    for _ in range(3):
+        assert (await web.start()).status_code in {201, 429}
+    answer = await web.post("start", {"to": NUMBER}, headers=bearer("live1", "live"))
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("changes", [{"apps": {"web": {"cooldown_seconds": [0], "max_sends": 10}}}])
+async def test_resends_at_the_same_time_are_each_counted(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    answers = await asyncio.gather(*(web.resend(id_) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [429] * 4
+    assert len(web.inbox) == 5

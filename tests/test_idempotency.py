@@ -14,6 +14,8 @@ from tests.lab import NUMBER, Lab, bearer, idempotent, lab, other_code
 from tests.test_delivery import SMSPM_OK, accepts_once, routed
 
 if TYPE_CHECKING:
+    from otp_service.store.place import Place
+    from otp_service.store.records import Record
     from tests.servers import Server
 
 DOWN: dict[str, Any] = {
@@ -295,3 +297,27 @@ async def test_a_test_key_and_a_live_key_share_no_answer(redis: Server) -> None:
         test = await web.start(key="k")
         live = await web.post("start", {"to": NUMBER}, headers=bearer("live1", "live") | idempotent("k"))
         assert test.json()["id"] != live.json()["id"]
+
+
+async def test_a_retry_that_looked_before_the_send_was_recorded_hears_what_it_came_to(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(30)
+    forgetful(web)
+    fetch, looked, sent = web.service.store.fetch, asyncio.Event(), asyncio.Event()
+
+    async def slowly(place: Place) -> Record:
+        record = await fetch(place)
+        if not looked.is_set():
+            looked.set()
+            await sent.wait()
+        return record
+
+    web.service.store.fetch = slowly  # type: ignore[method-assign]
+    retry = asyncio.create_task(web.resend(id_, key="k"))
+    await looked.wait()
+    first = await web.resend(id_, key="k")
+    sent.set()
+    again = await retry
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json()["deliveries"] == first.json()["deliveries"]
+    assert (len(web.inbox), again.headers["Idempotency-Replayed"]) == (2, "true")

@@ -183,3 +183,12 @@ async def test_an_operator_can_lift_a_closed_block(live: Lab) -> None:
     app = live.service.settings.apps["web"]
     assert await live.service.guard.lift(app, parse(number(500)))
     assert await reasons(live, number(500)) == [""]
+
+
+@pytest.mark.parametrize("changes", [OPEN])
+async def test_the_alarm_of_a_closed_block_is_told_when_a_number_that_passes_it_has_closed_it(
+    live: Lab,
+) -> None:
+    await pump(live, 20, approved=1)
+    assert await reasons(live, number(900)) == [""]
+    assert "block_closed" in [event.rule for event in live.told if isinstance(event, events.Pumped)]

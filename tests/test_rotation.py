@@ -72,6 +72,20 @@ async def test_a_start_that_goes_on_after_a_rotation_uses_the_new_key(redis: Ser
         assert (await after.check(id_, web.code())).json()["approved"] is True
 
 
+async def test_a_start_that_goes_on_takes_codes_of_the_length_that_is_in_force_now(redis: Server) -> None:
+    async with lab(redis.url) as web:
+
+        async def dies(*_: Any, **__: Any) -> Any:
+            raise SystemError("killed")
+
+        web.service.verifier._courier._chain.deliver = dies  # type: ignore[method-assign]
+        assert (await web.start(key="k")).status_code == 500
+    async with lab(redis.url, apps={"web": {"code_length": 8}}) as web:
+        web.pass_time(10)
+        id_ = (await web.start(key="k")).json()["id"]
+        assert (await web.check(id_, web.code())).json()["approved"] is True
+
+
 async def test_a_proof_of_the_old_key_verifies_while_it_is_published(redis: Server) -> None:
     newer = "p2:" + base64.b64encode(b"3" * 32).decode()
     async with lab(redis.url) as web:

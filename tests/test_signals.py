@@ -117,6 +117,38 @@ async def test_who_is_over_budget_is_not_asked_about(redis: Server) -> None:
     assert len(hook.requests) == 5
 
 
+async def test_a_number_over_its_own_budget_is_not_asked_about(redis: Server) -> None:
+    async with FaultServer(reply=ALLOW) as hook, asking(redis, hook.url) as live:
+        answers = [await live.start() for _ in range(9)]
+        await live.service.guard.idle()
+        assert [answer.status_code for answer in answers] == [201] * 3 + [429] * 6
+    assert len(hook.requests) == 3
+
+
+async def test_a_resend_that_is_refused_is_not_asked_about(redis: Server) -> None:
+    async with FaultServer(reply=ALLOW) as hook, asking(redis, hook.url) as live:
+        id_ = (await live.start()).json()["id"]
+        for index in range(3):
+            assert (await live.resend(id_, key=f"early{index}")).status_code == 429
+        await live.cancel(id_)
+        live.pass_time(30)
+        for index in range(3):
+            assert (await live.resend(id_, key=f"late{index}")).status_code == 410
+    assert len(hook.requests) == 1
+
+
+async def test_a_denied_resend_leaves_the_verification_as_it_was(redis: Server) -> None:
+    reply = replace(ALLOW)
+    async with FaultServer(reply=reply) as hook, asking(redis, hook.url) as live:
+        id_ = (await live.start()).json()["id"]
+        live.pass_time(30)
+        reply.body = DENY.body
+        assert (await live.resend(id_)).json()["reason"] == "denied"
+        assert (await live.fetch(id_)).json()["sends_left"] == 4
+        reply.body = ALLOW.body
+        assert (await live.resend(id_)).status_code == 200
+
+
 async def test_a_replay_is_not_asked_about_again(redis: Server) -> None:
     async with FaultServer(reply=ALLOW) as hook, asking(redis, hook.url) as live:
         for _ in range(5):

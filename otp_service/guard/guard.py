@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from otp_service import events
@@ -95,6 +96,10 @@ class Guard:
     def permit(self, asking: Coroutine[Any, Any, Reservation]) -> Permit:
         """Leave for one send, as soon as somebody has it."""
         return Permit(asking, self.later)
+
+    def asks(self, app: AppSettings) -> bool:
+        """Whether an app has an endpoint of its operator's own."""
+        return self._signals.asks(app)
 
     async def ask(self, question: Question) -> None:
         """Ask the operator's own endpoint about a send that is reserved.
@@ -194,7 +199,8 @@ class Guard:
         weighed = await self._ledgers.reserve(ledgers, member, lease_ms)
         if weighed.refusals and all(_passed(finding, weighed.trust) for finding in weighed.refusals):
             ledgers = [trusted(ledger, weighed.trust) for ledger in ledgers]
-            weighed = await self._ledgers.reserve(ledgers, member, lease_ms)
+            passed = await self._ledgers.reserve(ledgers, member, lease_ms)
+            return replace(passed, noted=[*weighed.noted, *passed.noted])  # an alarm is raised once
         return weighed
 
     def _explain(self, send: Send, weighed: Weighed) -> None:

@@ -86,21 +86,24 @@ class Signals:
         self._random = random
         self._now = now
 
+    def asks(self, app: AppSettings) -> bool:
+        """Whether there is an endpoint for an app."""
+        return app.name in self._settings
+
     def longest_ms(self, app: AppSettings) -> int:
         """How long a question of this app can take."""
         settings = self._settings.get(app.name)
         return settings.timeout_ms if settings else 0
 
     async def ask(self, question: Question) -> None:
-        """Let pass what the endpoint lets pass; at once, where there is none.
+        """Let pass what the endpoint of its app lets pass.
 
         Raises:
             Blocked: ``denied``.
             Overloaded: It gave no decision, and fails closed.
         """
         app, number = question.app.name, question.phone.e164
-        if not (settings := self._settings.get(app)):
-            return
+        settings = self._settings[app]
         decision, reason = await self._decision(settings, self._endpoints[app], question)
         if decision == "deny":
             self._tell(events.SendRefused.of(app, number, "signals", reason, "", enforced=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otp_service.errors import (
     IdempotencyInProgress,
@@ -12,6 +12,12 @@ from otp_service.errors import (
     VerificationNotFound,
 )
 from otp_service.verification import RateLimit, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otp_service.store.budget import Budget
+    from otp_service.store.place import Place
 
 STATUSES = {
     "p": Status.PENDING,
@@ -64,6 +70,27 @@ class Opening:
     sealed: bytes = field(repr=False)
     client: str = ""
     """Tag of the client's address; an approval gives its start back."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSend:
+    """A send that is to be counted.
+
+    Args:
+        place: Where.
+        operation: Happens once.
+        opening: Its code's hash, and what goes with it.
+        budgets: What it must stay within.
+        lease_ms: How long it may take before another run of the operation goes on with it.
+        after_receipt: The send whose receipts said that it failed, or None when a person asked.
+    """
+
+    place: Place
+    operation: Operation
+    opening: Opening
+    budgets: Sequence[Budget]
+    lease_ms: int
+    after_receipt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from otp_service.errors import StoreUnavailable, Throttled, VerificationClosed
 from otp_service.store.answers import (
     Counted,
+    NewSend,
     Opened,
-    Opening,
     Operation,
     Sent,
     Settled,
@@ -24,7 +24,6 @@ from otp_service.verification import HASH_BYTES, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otp_service.store.budget import Budget
     from otp_service.store.place import Place
     from otp_service.store.scripts import Scripts
     from otp_service.verification import Delivery, ReceiptState, Try
@@ -65,14 +64,7 @@ class Store:
         self._record_ms = record_ttl * 1000
         self._idempotency_ms = idempotency_ttl * 1000
 
-    async def open(
-        self,
-        place: Place,
-        operation: Operation,
-        opening: Opening,
-        budgets: Sequence[Budget],
-        lease_ms: int,
-    ) -> Opened | Record:
+    async def open(self, send: NewSend) -> Opened | Record:
         """Open a verification, with its first send counted.
 
         Returns:
@@ -81,49 +73,16 @@ class Store:
         Raises:
             Throttled: A budget of the number refused; nothing changed.
         """
-        app = place.app
-        arguments = self._operation(place, operation, lease_ms) | self._budgets(budgets)
-        arguments |= {
-            "purpose": opening.purpose,
-            "key_id": opening.key_id,
-            "length": opening.length,
-            "ttl": app.ttl_seconds * 1000,
-            "cooldown": app.cooldown_seconds[0] * 1000,
-            "live_bytes": app.live_codes * HASH_BYTES,
-            "client": opening.client or False,
-        }
-        now, code, *rest = await self._scripts.run(
-            "open",
-            place.all_keys(operation),
-            arguments,
-            opening.hash,
-            opening.sealed,
-        )
-        refuse(code, rest)
-        if code == "refused":
-            raise _throttled(rest[0])
-        if code == "done":
-            return Record.read(now, *rest)
-        return Opened(rest[0], now, limit(rest[1]))
+        now, code, *rest = await self._open(send)
+        return Record.read(now, *rest) if code == "done" else Opened(rest[0], now, limit(rest[1]))
 
-    async def resend(
-        self,
-        place: Place,
-        operation: Operation,
-        opening: Opening,
-        budgets: Sequence[Budget],
-        lease_ms: int,
-        after_receipt: int | None = None,
-    ) -> Sent | None:
-        """Count another send and make its code live.
+    async def may_open(self, send: NewSend) -> bool:
+        """Whether ``open`` would open anything; nothing changes, and it raises what that would raise."""
+        reply = await self._open(send, look=True)
+        return bool(reply[1] == "free")
 
-        Args:
-            place: Where.
-            operation: Happens once.
-            opening: The new hash; its key must be the record's.
-            budgets: What the send must stay within.
-            lease_ms: How long it may take.
-            after_receipt: The send whose receipt said that it failed, or None when a person asked.
+    async def resend(self, send: NewSend) -> Sent | None:
+        """Count another send and make its code live; its key must be the record's.
 
         Returns:
             The send, which may have been made before; None when a newer send made it pointless.
@@ -131,20 +90,7 @@ class Store:
         Raises:
             Throttled: The cool-down, or a budget; nothing changed.
         """
-        app = place.app
-        arguments = self._operation(place, operation, lease_ms) | self._budgets(budgets)
-        arguments |= {
-            "key_id": opening.key_id,
-            "max_sends": app.max_sends,
-            "cooldowns": [wait * 1000 for wait in app.cooldown_seconds],
-            "live_bytes": app.live_codes * HASH_BYTES,
-            "max_after_receipt": AFTER_RECEIPT,
-            "after_receipt": after_receipt or False,
-        }
-        _, code, *rest = await self._scripts.run("resend", place.all_keys(operation), arguments, opening.hash)
-        refuse(code, rest)
-        if code == "refused":
-            raise _throttled(rest[0])
+        _, code, *rest = await self._resend(send)
         match code:
             case "sent":
                 return Sent(rest[0], limit(rest[1]))
@@ -153,6 +99,11 @@ class Store:
             case "rotated":
                 raise StoreUnavailable("It was started anew in the meantime. Try again.", retry_after=1)
         return None
+
+    async def may_resend(self, send: NewSend) -> bool:
+        """Whether ``resend`` would count anything; nothing changes, and it raises what that would raise."""
+        reply = await self._resend(send, look=True)
+        return bool(reply[1] == "free")
 
     async def record(
         self,
@@ -299,6 +250,49 @@ class Store:
         reply = await self._scripts.run("receive", [shard.verification(about.id), shard.timers], arguments)
         return str(reply[1])
 
+    async def _open(self, send: NewSend, *, look: bool = False) -> list[Any]:
+        app, opening = send.place.app, send.opening
+        arguments = {
+            "purpose": opening.purpose,
+            "length": opening.length,
+            "ttl": app.ttl_seconds * 1000,
+            "cooldown": app.cooldown_seconds[0] * 1000,
+            "client": opening.client or False,
+            "look": look,
+        }
+        return await self._count("open", send, arguments, opening.sealed)
+
+    async def _resend(self, send: NewSend, *, look: bool = False) -> list[Any]:
+        app = send.place.app
+        arguments = {
+            "max_sends": app.max_sends,
+            "cooldowns": [wait * 1000 for wait in app.cooldown_seconds],
+            "max_after_receipt": AFTER_RECEIPT,
+            "after_receipt": send.after_receipt or False,
+            "send_prefix": send.place.events.sends,
+            "look": look,
+        }
+        return await self._count("resend", send, arguments)
+
+    async def _count(self, verb: str, send: NewSend, arguments: dict[str, Any], *sealed: bytes) -> list[Any]:
+        place, opening = send.place, send.opening
+        arguments |= self._operation(place, send.operation, send.lease_ms) | {
+            "key_id": opening.key_id,
+            "live_bytes": place.app.live_codes * HASH_BYTES,
+            "budgets": [budget.row() for budget in send.budgets],
+            "memory": DAY_MS,
+            "failures_in_row": FAILURES_IN_ROW,
+            "failures_closed": DAY_MS,
+        }
+        reply = await self._scripts.run(
+            verb, place.all_keys(send.operation), arguments, opening.hash, *sealed
+        )
+        _, code, *rest = reply
+        refuse(code, rest)
+        if code == "refused":
+            raise _throttled(rest[0])
+        return reply
+
     def _arguments(self, place: Place) -> dict[str, Any]:
         return {
             "app": place.app.name,
@@ -318,15 +312,6 @@ class Store:
             "keyed": operation.keyed,
             "lease": lease_ms,
             "op_ttl": self._idempotency_ms if operation.keyed else RUN_MS,
-        }
-
-    @staticmethod
-    def _budgets(budgets: Sequence[Budget]) -> dict[str, Any]:
-        return {
-            "budgets": [budget.row() for budget in budgets],
-            "memory": DAY_MS,
-            "failures_in_row": FAILURES_IN_ROW,
-            "failures_closed": DAY_MS,
         }
 
 

@@ -1,4 +1,4 @@
--- Opens a verification: all of it, or none of it and the budget that refused.
+-- Opens a verification: all of it, or none of it and the budget that refused. Looked at only, it opens nothing.
 local record, codes, details, operation, number, failures, outbox = unpack(KEYS)
 local hash, sealed = ARGV[4], ARGV[5]
 
@@ -12,12 +12,15 @@ if seen == 'mismatch' or seen == 'busy' then
 elseif existing.a and seen == 'done' then
   return reply('done', status(existing), flatten(existing), existing.x or redis.call('GET', details))
 elseif existing.a and seen == 'again' and status(existing) == 'p' then
+  if a.look then
+    return reply('free')
+  end
   -- The run before this one died somewhere in its send: same id, new code, and the old one stays live.
   local live = existing.k == a.key_id and redis.call('GET', codes) or ''
   if string.sub(live, 1, #hash) ~= hash then
     live = string.sub(hash .. live, 1, a.live_bytes)
   end
-  redis.call('HSET', record, 'k', a.key_id)
+  redis.call('HSET', record, 'k', a.key_id, 'l', a.length)
   redis.call('SET', codes, live, 'PX', existing.c + existing.t - now)
   if existing.x then
     redis.call('HSET', record, 'x', sealed)
@@ -33,6 +36,8 @@ local refusal, tightest = weigh(number)
 refusal = shut(failures) or refusal
 if refusal then
   return reply('refused', refusal)
+elseif a.look then
+  return reply('free')
 end
 
 redis.call('DEL', record) -- one that nobody was told of and that ran out

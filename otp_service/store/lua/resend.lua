@@ -20,7 +20,9 @@ end
 -- One hash more than may be live: the oldest goes when the providers have taken the newest.
 local live = redis.call('GET', codes) or ''
 local left = v.c + v.t - now
-if seen == 'again' then
+if seen == 'again' and a.look then
+  return reply('free')
+elseif seen == 'again' then
   redis.call('SET', codes, hash .. string.sub(live, #hash + 1), 'PX', left) -- in place of the run that died
   return reply('sent', tonumber(result), {})
 end
@@ -36,9 +38,14 @@ local cooled = v.c + v.w
 if now < cooled and not a.after_receipt then
   return reply('refused', {'cooldown', 1, a.cooldowns[math.min(sends, #a.cooldowns)], 0, cooled - now})
 end
+for _, row in ipairs(a.budgets) do -- named here: who asks at the same time has read the same number of sends
+  row.member = a.send_prefix .. (sends + 1)
+end
 local refusal, tightest = weigh(number)
 if refusal then
   return reply('refused', refusal)
+elseif a.look then
+  return reply('free')
 end
 
 local wait = a.cooldowns[math.min(sends + 1, #a.cooldowns)] or 0
