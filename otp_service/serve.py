@@ -122,6 +122,9 @@ class _Processes(Multiprocess):
         except SettingsError as error:
             tell_faults(error)
             return
+        except Exception:  # whatever it is, this process must go on watching over the others
+            logging.getLogger("otp_service").exception("Not reloaded")
+            return
         self.config.app = partial(self._app, self._settings)
         for process in self.processes:
             # The signal would end one that does not listen to it yet.

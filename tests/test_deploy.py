@@ -78,7 +78,8 @@ def test_each_service_is_held_back(service: str, line: str) -> None:
 
 
 def test_nothing_is_published_but_on_loopback() -> None:
-    assert re.findall(r"ports: (.*)", COMPOSE) == ['["127.0.0.1:8000:8000"]']
+    published = re.findall(r"ports: (.*)", COMPOSE)
+    assert published == ['["127.0.0.1:8000:8000", "127.0.0.1:9464:9464"]']
 
 
 def test_the_password_is_in_no_file_but_a_secret() -> None:
@@ -128,6 +129,10 @@ def test_the_page_names_what_takes_a_restart_and_the_oldest_servers() -> None:
     assert [name for name in FIXED if f"`{name}`" not in README] == []
     oldest = {name: ".".join(map(str, floor)) for name, floor in FLOORS.items()}
     assert f"Redis {oldest['redis']} or Valkey {oldest['valkey']} and later" in README
+
+
+def test_metrics_are_served_where_the_published_port_leads() -> None:
+    assert "OTP_METRICS_LISTEN: 0.0.0.0:9464" in services()["otp"]
 
 
 def test_the_secrets_of_the_page_are_a_configuration_that_can_be_used(tmp_path: Path) -> None:

@@ -156,6 +156,27 @@ PLANTED: dict[str, tuple[dict[str, Any], str]] = {
         {"providers": {"smspm": {"ca_file": None}}},
         "shows a certificate we do not trust (self-signed certificate); set ca_file",
     ),
+    "an SMSC without an address": (
+        {
+            "routes": {"default": {"providers": ["smpp"]}},
+            "providers": {"smpp": {"host": f"{'x' * 64}.example", "system_id": "a", "password": "b"}},
+        },
+        ".example:3550 has no address; correct host",
+    ),
+    "a mail gateway without an address": (
+        {
+            "routes": {"default": {"providers": ["smtp"]}},
+            "providers": {"smtp": {"host": f"{'x' * 64}.example", "mail_from": "otp@example.com"}},
+        },
+        ".example:587 has no address; correct host",
+    ),
+    "services that nobody can ask": (
+        {
+            "routes": {"default": {"providers": ["apprise"]}},
+            "providers": {"apprise": {"urls": ["sinch://a:b@{to}"]}},
+        },
+        "warn  providers.apprise: only a message shows whether it is reached; send one with --send-to",
+    ),
     "test keys only": (
         {"apps": {"web": {"keys": [key_line("web1")]}}},
         "warn  apps.web: has test keys only, which reach nobody; run otp-service keys create",

@@ -8,6 +8,7 @@ import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otp_service.cli import app
-from otp_service.serve import listen
+from otp_service.serve import _Processes, listen
 from otp_service.settings import SettingsError
 from tests import command, servers
 from tests.deployed import Deployment, Serving, closed, deployed, stopped
@@ -188,3 +189,13 @@ def refuses_connections(serving: Serving) -> None:
         return False
 
     command.wait_until(refused)
+
+
+def test_a_reload_that_breaks_in_a_new_way_leaves_the_supervisor_watching(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def read() -> None:
+        raise OverflowError("nobody thought of it")
+
+    _Processes.handle_hup(SimpleNamespace(_settings=None, _read=read))  # type: ignore[arg-type]
+    assert "Not reloaded" in caplog.text

@@ -347,6 +347,11 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("providers.console.base_url", "ftp://a", "providers.console.base_url: must be a URL"),
     ("providers.console.timeout_seconds", 0, "timeout_seconds: must be a number from 0.1 to 10"),
     ("providers.console.ca_file", "/no/such.pem", "providers.console.ca_file: must be the path of a file"),
+    (
+        "providers.console.ca_file",
+        "/" + "x" * 300,
+        "ca_file: must be the path of a file that can be read: File name",
+    ),
     ("providers.console.senders", {"XX": "Acme"}, "providers.console.senders.XX: must be an ISO 3166"),
     ("providers.console.prices", {"EE": "free"}, "providers.console.prices.EE: must be like"),
     ("index_key", "env:NOT_SET", "index_key: the environment has no NOT_SET"),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from otp_service.delivery import providers
 from otp_service.delivery.courier import INBOX
 from otp_service.delivery.providers.smpp import Smpp
+from otp_service.delivery.providers.smtp import Smtp
 from otp_service.delivery.transport import Transport
 from otp_service.doctor.finding import Finding, fail, ok, warn
 
@@ -35,8 +36,13 @@ async def of_providers(settings: Settings) -> AsyncIterator[Finding]:
             continue
         async with _Addresses() as addresses:
             provider = providers.build(name, section, addresses)
-        for url in addresses.urls:
+        urls = [provider.address] if isinstance(provider, Smpp | Smtp) else addresses.urls
+        for url in urls:
             yield await _reached(name, section, url)
+        if not urls:
+            yield warn(
+                f"providers.{name}: only a message shows whether it is reached; send one with --send-to"
+            )
         if isinstance(provider, Smpp):
             yield ok(f"providers.{name}: its receipts come over the connection that sends")
         else:
@@ -77,7 +83,9 @@ class _Addresses(Transport):
 async def _reached(name: str, section: ProviderSettings, url: str) -> Finding:
     """Connect as a send would, and say nothing."""
     parts = urlsplit(url)
-    secure = parts.scheme == "https"
+    secure = parts.scheme in {"https", "tls"}
+    web = parts.scheme.startswith("http")
+    where, how = ("base_url", "the scheme of base_url") if web else ("host", "tls, security or port")
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     tls = ssl.create_default_context(cafile=section.ca_file) if secure else None
     here = f"providers.{name}: {host}:{port}"
@@ -88,11 +96,11 @@ async def _reached(name: str, section: ProviderSettings, url: str) -> Finding:
             with suppress(OSError):
                 await writer.wait_closed()
     except (socket.gaierror, UnicodeError):  # the latter of what cannot be a name
-        return fail(f"{here} has no address; correct base_url, or the name servers of this machine")
+        return fail(f"{here} has no address; correct {where}, or the name servers of this machine")
     except ssl.SSLCertVerificationError as error:
         return fail(f"{here} shows a certificate we do not trust ({error.verify_message}); set ca_file")
     except ssl.SSLError:
-        return fail(f"{here} speaks no TLS that we do; correct the scheme of base_url")
+        return fail(f"{here} speaks no TLS that we do; correct {how}")
     except (OSError, TimeoutError) as error:
         return fail(f"{here} takes no connection ({type(error).__name__}); open the firewall for it")
     return ok(f"{here} is reached{' over TLS' if secure else ''}")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from otp_service.delivery.provider import Provider, Receipt
     from otp_service.delivery.receipts import ReceiptUrls
 
-LARGEST: Final = 256 * 1024
-"""Bytes of a callback; Infobip's are the longest, up to 100 receipts of less than 1 KiB."""
+LARGEST: Final = 1024 * 1024
+"""Bytes of a callback; Infobip's are the longest, up to 100 receipts of less than 1 KiB, so this is ample."""
 
 
 def router(

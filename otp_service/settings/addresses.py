@@ -91,7 +91,11 @@ def _is_loopback(host: str) -> bool:
 
 def _file(text: object) -> Path:
     path = Path(text) if isinstance(text, str | Path) else None
-    if path is None or not path.is_file():
+    try:
+        there = path is not None and path.is_file()
+    except OSError as error:  # a name that is too long, a folder that does not let us in
+        raise ValueError(f"must be the path of a file that can be read: {error.strerror}") from None
+    if path is None or not there:
         raise ValueError("must be the path of a file that is there")
     return path
 

@@ -57,10 +57,14 @@ class Store:
         scripts: Runs the scripts.
         record_ttl: Seconds for which a record can be read.
         idempotency_ttl: Seconds for which an Idempotency-Key is remembered.
+        tells: Whether somebody takes events out of the outbox; until then nothing is put there.
     """
 
-    def __init__(self, scripts: Scripts, *, record_ttl: int, idempotency_ttl: int) -> None:
+    def __init__(
+        self, scripts: Scripts, *, record_ttl: int, idempotency_ttl: int, tells: bool = False
+    ) -> None:
         self._scripts = scripts
+        self._tells = tells
         self._record_ms = record_ttl * 1000
         self._idempotency_ms = idempotency_ttl * 1000
 
@@ -299,7 +303,7 @@ class Store:
             "id": str(place.id),
             "test": place.test,
             "record_ttl": self._record_ms,
-            "tell": place.app.webhook is not None,
+            "tell": self._tells and place.app.webhook is not None,
             "outbox_length": OUTBOX_LENGTH,
             "live_prefix": place.events.live_prefix,
             "live_suffix": place.events.short,

@@ -157,6 +157,12 @@ class Smpp:
         )
         transport.on_close(self._bind.close)
 
+    @property
+    def address(self) -> str:
+        """Where it binds, as a URL."""
+        options = self._options
+        return f"{'tls' if options.tls else 'tcp'}://{options.host}:{options.port or PORTS[options.tls]}"
+
     async def send(self, message: Message) -> Answer:
         """Submit one message, in as many parts as it takes."""
         sender = sender_for(message.region, self._section)

@@ -141,6 +141,13 @@ class Smtp:
         self._tls = ssl.create_default_context(cafile=section.ca_file)
         self._now = now
 
+    @property
+    def address(self) -> str:
+        """Where it brings mail, as a URL; STARTTLS begins in clear."""
+        options = self._options
+        scheme = "tls" if options.security == "tls" else "tcp"
+        return f"{scheme}://{options.host}:{options.port or PORTS[options.security]}"
+
     async def send(self, message: Message) -> Answer:
         """Mail one message."""
         letter = self._letter(message)
