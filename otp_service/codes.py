@@ -146,7 +146,7 @@ class HashPool:
 
     def close(self) -> None:
         """Let go of the threads; hashes at work are finished."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
 
     def _hash(self, digest: bytes, salt: bytes, asked: float) -> bytes:
         cost = self._profile
@@ -169,9 +169,7 @@ class Binding:
     def digest(self, keyring: Keyring, key_id: str, code: str) -> bytes:
         """The code and what it is bound to, under a key of the ring."""
         bound = (self.transaction.payee, self.transaction.amount) if self.transaction else ()
-        return keyring.code_digest(
-            key_id, self.app, self.id.raw, self.number, self.purpose, str(len(bound)), *bound, code
-        )
+        return keyring.code_digest(key_id, self.app, self.id.raw, self.number, self.purpose, *bound, code)
 
     @property
     def salt(self) -> bytes:

@@ -144,13 +144,12 @@ class Dispatch:
         binding = Binding(place.app.name, place.id, wish.phone.e164, wish.purpose, wish.target.transaction)
         return code, await self._pool.hash(binding.digest(self._keyring, key_id, code), binding.salt)
 
-    def budgets(self, place: Place, wish: Wish, send: int) -> list[Budget]:
+    def budgets(self, place: Place, wish: Wish) -> list[Budget]:
         """What a send of a number must stay within; test numbers have none."""
         if self._fixed.code(place.app, wish.target):
             return []
-        if wish.starts:
-            return budgets.of_start(place.app, self._installation_sends, place.events)
-        return budgets.of_send(place.app, self._installation_sends, place.events, send)
+        rows = budgets.of_start if wish.starts else budgets.of_send
+        return rows(place.app, self._installation_sends, place.events)
 
     def explaining(self, app: AppSettings, wish: Wish) -> AbstractContextManager[None]:
         """Tell the operator which budget of a number refuses a send."""

@@ -90,7 +90,7 @@ class Verifier:
         code, hashed = await self._dispatch.code(place, wish, key_id, self._watch.code_length(app))
         sealed = self._registry.seal(place, key_id, wish.target)
         opening = Opening(wish.purpose, key_id, len(code), hashed, sealed, leave.address)
-        rows = self._dispatch.budgets(place, wish, 1)
+        rows = self._dispatch.budgets(place, wish)
         send = NewSend(place, operation, opening, rows, self._courier.lease_ms(app))
         with self._dispatch.explaining(app, wish):
             await self._dispatch.ask_operator(app, wish, lambda: self._store.may_open(send))
@@ -219,7 +219,7 @@ class Verifier:
         async with self._dispatch.ask(app, wish) as permit:
             leave = await permit.granted()
             code, hashed = await self._dispatch.code(place, wish, record.key_id, record.length)
-            rows = self._dispatch.budgets(place, wish, record.sends + 1)
+            rows = self._dispatch.budgets(place, wish)
             opening = Opening(record.purpose, record.key_id, record.length, hashed, b"")
             send = NewSend(place, operation, opening, rows, self._courier.lease_ms(app), after)
             with self._dispatch.explaining(app, wish):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import threading
 from collections import Counter
+from concurrent.futures import wait
 
 import pytest
 from argon2.low_level import Type, hash_secret_raw
@@ -46,6 +49,12 @@ def test_leading_zeros_are_kept(length: int) -> None:
     assert draw(length, below=lambda _: 7) == "7".zfill(length)
 
 
+def test_a_code_is_one_of_all_that_have_its_length() -> None:
+    asked: list[int] = []
+    draw(6, below=lambda count: asked.append(count) or 0)
+    assert asked == [1_000_000]
+
+
 def test_a_code_comes_from_the_systems_own_randomness() -> None:
     assert draw.__defaults__ == (secrets.randbelow,)
 
@@ -70,8 +79,11 @@ def test_a_code_is_read_as_it_was_meant(written: str, meant: str) -> None:
     "written", ["", "123", "12345678901", "12345\n", "12.345", "¼¼¼¼¼¼", "абвгде", "12\x0034"]
 )
 def test_what_cannot_be_a_code_is_refused(written: str) -> None:
-    with pytest.raises(InvalidCodeFormat):
+    with pytest.raises(
+        InvalidCodeFormat, match=r"so no check was spent\. Send the 4 to 10 letters"
+    ) as refused:
         clean(written)
+    assert refused.value.errors == ({"pointer": "/code", "detail": "4 to 10 letters or digits"},)
 
 
 def binding(**changes: object) -> Binding:
@@ -141,10 +153,34 @@ async def test_a_full_pool_turns_away_before_anything_is_counted() -> None:
     pool = HashPool(PROFILES["test"], threads=1, queue=1)
     with pool.place(), pool.place(), pytest.raises(Overloaded) as refused:
         pool.admit()
-    assert refused.value.retry_after == 1
-    pool.admit()
+    assert (refused.value.retry_after, refused.value.detail[:31]) == (1, "The service is at its limit and")
+    with pool.place():
+        pool.admit()
     assert len(await pool.hash(b"d" * 32, b"s" * 16)) == codes.HASH_BYTES
     pool.close()
+
+
+async def test_hashes_wait_for_as_many_threads_as_there_are_to_be() -> None:
+    before = set(threading.enumerate())
+    pool = HashPool(PROFILES["test"], threads=2, queue=8)
+    await asyncio.gather(*(pool.hash(b"d" * 32, b"s" * 16) for _ in range(10)))
+    names = {thread.name for thread in set(threading.enumerate()) - before}
+    pool.close()
+    assert names <= {"argon2_0", "argon2_1"}
+    assert names
+    assert not any(thread.name in names for thread in set(threading.enumerate()) - before)
+
+
+def test_to_close_is_to_end_what_is_under_way_and_to_begin_no_more() -> None:
+    pool, go_on = HashPool(PROFILES["test"], threads=1, queue=8), threading.Event()
+    underway, waiting = pool._pool.submit(go_on.wait), pool._pool.submit(int)
+    closing = threading.Thread(target=pool.close)
+    closing.start()
+    wait([waiting], timeout=10)
+    assert (waiting.cancelled(), underway.done(), closing.is_alive()) == (True, False, True)
+    go_on.set()
+    closing.join()
+    assert underway.done()
 
 
 async def test_a_hash_is_argon2id_with_the_profiles_cost() -> None:

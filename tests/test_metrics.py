@@ -144,7 +144,7 @@ async def test_the_wait_for_a_thread_is_not_counted_as_work() -> None:
     with closing(pool):
         await pool.hash(bytes(32), bytes(16))
     [(waited, took)] = heard
-    assert waited > took
+    assert 0 < took < waited < 60
 
 
 async def test_verbs_of_the_store_are_timed(web: Lab) -> None:

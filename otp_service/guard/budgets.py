@@ -28,12 +28,15 @@ def of_start(app: AppSettings, installation: Sequence[Window], events: Events) -
         Budget("failed_checks_per_number", events.failures, 0, "", failed),
         Budget("live_verifications", events.live_prefix, 8, events.live, lifetime),
     ]
-    return [*_limited(rows), *of_send(app, installation, events, 1)]
+    return [*_limited(rows), *of_send(app, installation, events)]
 
 
-def of_send(app: AppSettings, installation: Sequence[Window], events: Events, send: int) -> list[Budget]:
-    """What a send must stay within: the app's windows and the installation's."""
-    member = events.send(send)
+def of_send(app: AppSettings, installation: Sequence[Window], events: Events) -> list[Budget]:
+    """What a send must stay within: the app's windows and the installation's.
+
+    The event is that of a first send; a later one gets its number where it is counted.
+    """
+    member = events.send(1)
     rows = [
         Budget("sends_per_number", events.app_sends, 0, member, _windows(app.limits.sends_per_number)),
         Budget("sends_per_number", events.all_sends, 0, member, _windows(installation)),
