@@ -6,11 +6,14 @@ import os
 import subprocess
 import time
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis as raw
-from redis.asyncio import RedisCluster
+from redis.asyncio import BlockingConnectionPool, RedisCluster
+from redis.asyncio.connection import SSLConnection
+from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.backoff import NoBackoff
 
 from otp_service.embedded import EmbeddedRedis, find_server
 from otp_service.store.client import connect
@@ -22,6 +25,8 @@ from tests.servers import command, debian
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from otp_service.store.client import RedisClient
 
 
 @contextmanager
@@ -98,4 +103,79 @@ async def test_tls_and_its_user_reach_every_node(kind: str) -> None:
     pool = client if isinstance(client, RedisCluster) else client.connection_pool
     wanted = {"username": "otp", "password": "p@ss", "ssl_ca_certs": "/ca.pem"}
     assert {name: pool.connection_kwargs.get(name) for name in wanted} == wanted
+    await client.aclose()
+
+
+CONNECTIONS = 64 + 8
+PLAIN, SENTINEL, CLUSTER = "redis://h:7/2", "redis+sentinel://a,[::1]:7/otp/3", "redis+cluster://a,b:7000"
+
+
+def options_of(client: RedisClient) -> dict[str, Any]:
+    return (client if isinstance(client, RedisCluster) else client.connection_pool).connection_kwargs
+
+
+@pytest.mark.parametrize("url", [PLAIN, SENTINEL, CLUSTER])
+async def test_an_answer_is_waited_for_less_than_half_a_second_and_nothing_is_tried_again(url: str) -> None:
+    client = connect(url)
+    options = options_of(client)
+    assert (options["socket_timeout"], options["socket_connect_timeout"]) == (0.4, 0.4)
+    retry = client.retry if isinstance(client, RedisCluster) else options["retry"]
+    assert (retry._retries, isinstance(retry._backoff, NoBackoff)) == (0, True)
+    await client.aclose()
+
+
+async def test_a_plain_pool_makes_its_callers_wait() -> None:
+    client = connect(PLAIN)
+    pool: Any = client.connection_pool  # type: ignore[union-attr]
+    assert isinstance(pool, BlockingConnectionPool)
+    assert (pool.max_connections, pool.timeout) == (CONNECTIONS, 0.4)
+    assert (options_of(client)["host"], options_of(client)["port"], options_of(client)["db"]) == ("h", 7, 2)
+    await client.aclose()
+
+
+@pytest.mark.parametrize(("url", "database"), [(SENTINEL, 3), ("redis+sentinel://a,[::1]:7/otp", 0)])
+async def test_every_sentinel_is_asked_for_the_master_by_its_name(url: str, database: int) -> None:
+    client = connect(url)
+    pool: Any = client.connection_pool  # type: ignore[union-attr]
+    asked = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
+    assert [(each["host"], each["port"]) for each in asked] == [("a", 26379), ("::1", 7)]
+    assert [(each["socket_timeout"], each["retry"]._retries) for each in asked] == [(0.4, 0)] * 2
+    assert (pool.service_name, pool.max_connections, options_of(client)["db"]) == (
+        "otp",
+        CONNECTIONS,
+        database,
+    )
+    assert isinstance(pool, SentinelConnectionPool)
+    await client.aclose()
+
+
+async def test_sentinels_are_asked_over_tls_too_but_are_not_shown_the_password() -> None:
+    client = connect("rediss+sentinel://otp:p%40ss@a/otp?ssl_ca_certs=/ca.pem")
+    pool: Any = client.connection_pool  # type: ignore[union-attr]
+    [asked] = [each.connection_pool for each in pool.sentinel_manager.sentinels]
+    assert asked.connection_class is SSLConnection
+    shown = {name: asked.connection_kwargs.get(name) for name in ("username", "password", "ssl_ca_certs")}
+    assert shown == {"username": None, "password": None, "ssl_ca_certs": "/ca.pem"}
+    await client.aclose()
+
+
+async def test_a_cluster_is_found_through_any_of_its_nodes() -> None:
+    client = connect("redis+cluster://u:p:q@a,b:7000,:7001")
+    assert isinstance(client, RedisCluster)
+    nodes = client.nodes_manager.startup_nodes.values()
+    assert [(node.host, node.port, node.max_connections) for node in nodes] == [
+        ("a", 6379, CONNECTIONS),
+        ("b", 7000, CONNECTIONS),
+        ("127.0.0.1", 7001, CONNECTIONS),
+    ]
+    assert (options_of(client)["username"], options_of(client)["password"]) == ("u", "p:q")
+    await client.aclose()
+
+
+@pytest.mark.parametrize("kind", ["", "+sentinel", "+cluster"])
+async def test_without_rediss_there_is_no_tls_and_without_a_user_none_is_named(kind: str) -> None:
+    client = connect(f"redis{kind}://:p%40ss@127.0.0.1:1/0")
+    options = options_of(client)
+    assert (options.get("username"), options["password"]) == (None, "p@ss")
+    assert not [name for name in options if name.startswith("ssl")]
     await client.aclose()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
-
-from redis.exceptions import RedisError
+from typing import TYPE_CHECKING, Final
 
 from otp_service.settings import SettingsError
-from otp_service.store import keys
+from otp_service.store import inspection, keys
 from otp_service.store.answers import table
 
 if TYPE_CHECKING:
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 1
 """Version of all that is stored; boot refuses one that it does not know."""
+
+_LOG: Final = logging.getLogger("otp_service")
 
 _MEND: Final = {
     "schema": "this Redis holds data of another version; use an empty one or the matching release",
@@ -49,36 +49,24 @@ async def _agree(scripts: Scripts, ours: dict[str, str]) -> dict[str, str]:
 
 
 async def _unsafe(client: RedisClient) -> list[str]:
-    try:
-        nodes = _nodes(await client.info())
-    except RedisError:
-        logging.getLogger("otp_service").warning(
-            "redis: INFO is not allowed, so its policies were not checked"
-        )
+    nodes = await inspection.nodes(client)
+    if not nodes:
+        _LOG.warning("redis: INFO is not allowed, so its policies were not checked")
         return []
     allow = "or set allow_unsafe_redis = true"
     faults = []
-    if any(node.get("maxmemory_policy", "noeviction") != "noeviction" for node in nodes):
+    if any(node.policy != "noeviction" for node in nodes):
         faults.append(
             f"redis_url: maxmemory-policy may evict live codes and budgets; set noeviction, {allow}"
         )
-    if not all(node.get("aof_enabled") for node in nodes) and not await _snapshots(client):
+    if not all(node.appends for node in nodes) and not await _saves(client):
         faults.append(f"redis_url: nothing is persisted; set appendonly yes, {allow}")
     return faults
 
 
-async def _snapshots(client: RedisClient) -> bool:
+async def _saves(client: RedisClient) -> bool:
     """Whether Redis saves snapshots; where CONFIG is not allowed, it is taken at its operator's word."""
-    try:
-        answer = await client.config_get("save")
-    except RedisError:
-        logging.getLogger("otp_service").warning(
-            "redis: CONFIG is not allowed, so its snapshots were not checked"
-        )
-        return True
-    return bool(answer.get("save"))
-
-
-def _nodes(info: dict[str, Any]) -> list[dict[str, Any]]:
-    """A Cluster answers with one table for each node."""
-    return [info] if "redis_version" in info else list(info.values())
+    saves = await inspection.snapshots(client)
+    if saves is None:
+        _LOG.warning("redis: CONFIG is not allowed, so its snapshots were not checked")
+    return saves is not False

@@ -1,4 +1,4 @@
-"""What a Redis says of itself, for ``otp-service doctor``: nothing here writes."""
+"""What a Redis says of itself, at boot and to ``otp-service doctor``: nothing here writes."""
 
 from __future__ import annotations
 
@@ -75,12 +75,13 @@ async def inspect(client: RedisClient) -> Inspection:
     return Inspection(
         seconds=seconds + microseconds / 1_000_000,
         agreed={_text(name): _text(value) for name, value in agreed.items()},
-        nodes=await _nodes(client),
-        snapshots=await _snapshots(client),
+        nodes=await nodes(client),
+        snapshots=await snapshots(client),
     )
 
 
-async def _nodes(client: RedisClient) -> tuple[Node, ...]:
+async def nodes(client: RedisClient) -> tuple[Node, ...]:
+    """Every server; none where INFO is not allowed."""
     try:
         info = await client.info()
     except RedisError:
@@ -89,7 +90,8 @@ async def _nodes(client: RedisClient) -> tuple[Node, ...]:
     return tuple(Node.of(table) for table in ([info] if "redis_version" in info else info.values()))
 
 
-async def _snapshots(client: RedisClient) -> bool | None:
+async def snapshots(client: RedisClient) -> bool | None:
+    """Whether Redis saves snapshots; None where CONFIG is not allowed."""
     try:
         answer = await client.config_get("save")
     except RedisError:
