@@ -13,8 +13,9 @@ from redis.exceptions import ConnectionError as LostError
 from otp_service.guard.subjects import CONVERSION
 from otp_service.store import keys
 from otp_service.store.client import connect
-from otp_service.store.ledgers import Ledger, Ledgers
+from otp_service.store.ledgers import Ledger, Ledgers, Weighed
 from otp_service.store.scripts import Scripts
+from otp_service.verification import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -373,3 +374,33 @@ async def test_every_key_of_a_ledger_goes_by_itself(book: Book) -> None:
     await book.reserve(*ALL)
     await book.ledgers.credit(ALL[:-1], "v", 0)
     assert all(book.server.run("PTTL", name) > 0 for name in book.server.names())
+
+
+async def test_what_was_refused_is_held_in_no_ledger_of_its_call(book: Book) -> None:
+    narrow, wide = windows((1, HOUR)), region()
+    first = await book.ledgers.reserve([narrow, wide], "m1", LEASE)
+    second = await book.ledgers.reserve([narrow, wide], "m2", LEASE)
+    assert (first.held, [finding.rule for finding in first.refusals]) == ([narrow, wide], [])
+    held = [wide] if book.ledgers._scripts.clustered else []
+    assert (second.held, [finding.rule for finding in second.refusals]) == (held, ["starts_per_address"])
+
+
+async def test_of_no_ledgers_nothing_is_known(book: Book) -> None:
+    weighed = await book.ledgers.reserve([], "m", LEASE)
+    assert weighed == Weighed(now_ms=0, held=[], refusals=[], recorded=[], noted=[], tightest=None, trust=0)
+    assert await book.ledgers.settle([], "m", 0, "event", {}) == []
+    assert await book.ledgers.figures([]) == []
+
+
+async def test_the_limit_of_which_least_is_left_is_told(book: Book) -> None:
+    session = windows((2, HOUR), tag="session", rule="starts_per_session")
+    weighed = await book.ledgers.reserve([windows((5, HOUR)), session], "m", LEASE)
+    assert weighed.tightest == RateLimit("starts_per_session", 2, 3600, 1, 3600)
+
+
+async def test_a_number_that_was_verified_is_trusted_and_the_next_is_not(book: Book) -> None:
+    weighed = [await book.ledgers.reserve([block("a")], f"m{i}", LEASE) for i in range(2)]
+    await book.settle(block("a"), member="m1", event="verified001")
+    await book.ledgers.credit([block("a")], "verified00", weighed[0].now_ms)
+    trusts = [(await book.ledgers.reserve([block(name)], f"n{name}", LEASE)).trust for name in "ab"]
+    assert trusts == [2, 1]

@@ -241,6 +241,30 @@ def test_the_shards_share_the_slots_evenly() -> None:
     assert keys.slot("123456789") == 0x31C3 % keys.SLOTS  # the specification's own example
 
 
+def test_the_tags_are_made_as_they_were() -> None:
+    assert keys._tags() == keys.TAGS
+    assert keys.TAGS[:4] == ("10", "18", "113", "342")
+
+
+def test_keys_and_events_have_the_shapes_that_they_always_had() -> None:
+    """Versions of one schema run side by side."""
+    id_ = VerificationId(bytes(range(100, 116)))
+    bare, short, shard = id_.bare, id_.bare[4:14], keys.Shard(id_.shard)
+    assert (shard.verification(id_), shard.records) == (f"otp:{{60}}:v:{bare}", "otp:{60}:v:*")
+    assert (shard.codes(id_), shard.details(id_)) == (f"otp:{{60}}:c:{bare}", f"otp:{{60}}:x:{bare}")
+    assert (shard.number("n"), shard.failures("n", "web")) == ("otp:{60}:n:n", "otp:{60}:r:n:web")
+    assert (shard.operation("o"), shard.timers, shard.outbox) == ("otp:{60}:o:o", "otp:{60}:t", "otp:{60}:e")
+    events = keys.Events("web", id_)
+    assert (events.short, events.all_sends, events.app_sends) == (short, "s:", "s:web:")
+    assert (events.sends, events.send(3)) == (f"s:web:{short}", f"s:web:{short}3")
+    assert (events.live_prefix, events.live) == ("l:web:", f"l:web:{short[:8]}{short}")
+    assert keys.Events("web", id_, "sessions").live == f"l:web:sessions{short}"
+    assert (events.failures, events.failure("operation-of-a-check")) == ("f:web:", "f:web:operation-")
+    assert (keys.claim("n"), keys.checks("web")) == ("otp:{n}:i", "otp:{checks:web}")
+    assert (keys.ledger("t", "e"), keys.ledger("t", "e", "n")) == ("otp:{t}:e", "otp:{t}:n:e")
+    assert (keys.META, keys.EXPERIENCE, keys.LOCKS) == ("otp:meta", "otp:{experience}", "otp:{locks}")
+
+
 def test_the_keys_of_a_shard_share_one_tag() -> None:
     id_ = VerificationId.of(5)
     shard = keys.Shard(5)

@@ -68,13 +68,13 @@ async def inspect(client: RedisClient) -> Inspection:
     """
     try:
         moment = await client.time()
-        agreed = await client.hgetall(keys.META)
+        agreed: Any = await client.hgetall(keys.META)
     except (RedisError, RedisClusterException, OSError) as fault:
         raise StoreUnavailable("Redis did not answer.") from fault
     seconds, microseconds = _first(moment)
     return Inspection(
         seconds=seconds + microseconds / 1_000_000,
-        agreed={_text(name): _text(value) for name, value in agreed.items()},
+        agreed={name.decode(): value.decode() for name, value in agreed.items()},
         nodes=await nodes(client),
         snapshots=await snapshots(client),
     )
@@ -102,7 +102,3 @@ async def snapshots(client: RedisClient) -> bool | None:
 def _first(answer: Any) -> Any:  # noqa: ANN401 - redis-py's own
     """Of a Cluster, the answer of one node: they differ by less than matters here."""
     return next(iter(answer.values())) if isinstance(answer, dict) else answer
-
-
-def _text(answer: bytes | str) -> str:
-    return answer.decode() if isinstance(answer, bytes) else answer
