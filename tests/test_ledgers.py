@@ -376,26 +376,42 @@ async def test_every_key_of_a_ledger_goes_by_itself(book: Book) -> None:
     assert all(book.server.run("PTTL", name) > 0 for name in book.server.names())
 
 
-async def test_what_was_refused_is_held_in_no_ledger_of_its_call(book: Book) -> None:
+@pytest.fixture(params=[False, True], ids=["together", "apart"])
+def each(book: Book, request: pytest.FixtureRequest) -> Book:
+    """A book whose ledgers are asked in one call, where that can be, and one that asks each by itself."""
+    book.ledgers._scripts.clustered |= request.param
+    return book
+
+
+async def test_what_was_refused_is_held_in_no_ledger_of_its_call(each: Book) -> None:
     narrow, wide = windows((1, HOUR)), region()
-    first = await book.ledgers.reserve([narrow, wide], "m1", LEASE)
-    second = await book.ledgers.reserve([narrow, wide], "m2", LEASE)
+    first = await each.ledgers.reserve([narrow, wide], "m1", LEASE)
+    second = await each.ledgers.reserve([narrow, wide], "m2", LEASE)
     assert (first.held, [finding.rule for finding in first.refusals]) == ([narrow, wide], [])
-    held = [wide] if book.ledgers._scripts.clustered else []
+    held = [wide] if each.ledgers._scripts.clustered else []
     assert (second.held, [finding.rule for finding in second.refusals]) == (held, ["starts_per_address"])
 
 
-async def test_of_no_ledgers_nothing_is_known(book: Book) -> None:
-    weighed = await book.ledgers.reserve([], "m", LEASE)
+async def test_to_look_is_to_hold_nothing(each: Book) -> None:
+    ledgers = [windows((1, HOUR)), region(limit=1)]
+    for _ in range(2):
+        weighed = await each.ledgers.reserve(ledgers, "m", LEASE, look=True)
+        assert (weighed.held, weighed.refusals) == ([], [])
+
+
+async def test_of_no_ledgers_nothing_is_known(each: Book) -> None:
+    weighed = await each.ledgers.reserve([], "m", LEASE)
     assert weighed == Weighed(now_ms=0, held=[], refusals=[], recorded=[], noted=[], tightest=None, trust=0)
-    assert await book.ledgers.settle([], "m", 0, "event", {}) == []
-    assert await book.ledgers.figures([]) == []
+    assert await each.ledgers.settle([], "m", 0, "event", {}) == []
+    assert await each.ledgers.figures([]) == []
 
 
-async def test_the_limit_of_which_least_is_left_is_told(book: Book) -> None:
-    session = windows((2, HOUR), tag="session", rule="starts_per_session")
-    weighed = await book.ledgers.reserve([windows((5, HOUR)), session], "m", LEASE)
+@pytest.mark.parametrize("first", [0, 1])
+async def test_the_limit_of_which_least_is_left_is_told(each: Book, first: int) -> None:
+    ledgers = [windows((5, HOUR)), windows((2, HOUR), tag="session", rule="starts_per_session")]
+    weighed = await each.ledgers.reserve([ledgers[first], ledgers[1 - first], money()], "m", LEASE)
     assert weighed.tightest == RateLimit("starts_per_session", 2, 3600, 1, 3600)
+    assert weighed.now_ms > 1_700_000_000_000
 
 
 async def test_a_number_that_was_verified_is_trusted_and_the_next_is_not(book: Book) -> None:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otp_service import desk, events
-from otp_service.errors import InvalidNumber
+from otp_service.errors import InvalidNumber, StoreUnavailable
 from otp_service.guard.subjects import Send
 from otp_service.phone import parse
 from otp_service.standing import why
 from otp_service.store import keys
+from otp_service.store.client import connect
+from otp_service.store.locks import Lock, LockStore
+from otp_service.store.numbers import Numbers
+from otp_service.verification import VerificationId
 from tests.lab import NUMBER, Lab, bearer, lab, other_code
 
 if TYPE_CHECKING:
@@ -439,3 +443,28 @@ async def test_records_under_a_key_that_is_gone_are_counted(live: Lab, redis: Se
     async with lab(redis.url, key="live1", keyring=[new]) as rotated:
         said = await desk.forget(rotated.service, NUMBER)
     assert said[-1].startswith("1 records of any number")
+
+
+# --- what the store keeps of it
+
+
+async def test_a_lock_is_kept_with_its_reason_whatever_that_is(live: Lab) -> None:
+    store = LockStore(live.service.scripts)
+    made = await store.lock("a number", HOUR, "a, b")
+    assert await store.lock("another", None, "") == Lock(0, "")
+    assert made == Lock(made.until_ms, "a, b")
+    known = await store.read("")
+    assert known
+    assert known.locks == {"a number": made, "another": Lock(0, "")}
+
+
+async def test_records_that_cannot_be_listed_are_said(live: Lab) -> None:
+    numbers = Numbers(live.service.scripts, connect("redis://127.0.0.1:1"))
+    with pytest.raises(StoreUnavailable, match=r"^Redis did not answer\.$") as refused:
+        [kept async for kept in numbers.records(0)]
+    assert refused.value.retry_after == 1
+
+
+async def test_a_record_that_goes_while_it_is_listed_is_left_out(live: Lab) -> None:
+    numbers, id_ = Numbers(live.service.scripts, live.service.client), VerificationId.of(3)
+    assert await numbers._read(keys.Shard(3), id_) is None

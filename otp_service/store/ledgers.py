@@ -187,7 +187,7 @@ class Ledgers:
 
     async def release(self, ledgers: Sequence[Ledger], member: str) -> None:
         """Give back what was reserved."""
-        arguments = {"member": member, "till": 0, "event": False}
+        arguments = {"member": member, "till": 0}
         await self._each("account", self._groups(ledgers), arguments)
 
     async def credit(self, ledgers: Sequence[Ledger], verification: str, began_ms: int) -> None:

@@ -104,15 +104,14 @@ class Numbers:
         at = Shard(id_.shard)
         await self._scripts.run("erase", [at.verification(id_), at.codes(id_), at.details(id_)], {})
 
-    async def distrust(self, block: str, number: str) -> bool:
-        """Forget that a number of a block was verified; whether it was known.
+    async def distrust(self, block: str, number: str) -> None:
+        """Forget that a number of a block was verified.
 
         Args:
             block: The tag of its ledger.
             number: What the number is called there.
         """
-        reply = await self._scripts.run("forget", [keys.ledger(block, "v")], {"number": number})
-        return bool(reply[2])
+        await self._scripts.run("forget", [keys.ledger(block, "v")], {"number": number})
 
     async def records(self, shard: int) -> AsyncIterator[Kept]:
         """Every record of a shard, whomever it is about: that stands in none of them in clear."""
