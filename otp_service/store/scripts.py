@@ -121,7 +121,6 @@ class Scripts:
         self._monotonic = monotonic
         self._watch = watch
         self._offset: float | None = None
-        self.calls = 0
 
     @property
     def now_ms(self) -> int:
@@ -138,7 +137,6 @@ class Scripts:
         Raises:
             StoreUnavailable: No answer in time, or Redis cannot write now.
         """
-        self.calls += 1
         with self._watch(verb):
             return await self._run(self._scripts[verb], keys, arguments, *blobs)
 
