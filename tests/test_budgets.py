@@ -142,6 +142,8 @@ async def test_a_hundred_failed_checks_in_a_row_close_the_number_for_a_day(web: 
         for i in range(5):
             await web.check(id_, other_code(web.code(), i + 1))
     assert await refused(web) == (429, "failed_checks_per_number", 86_400)
+    policy = (await web.start()).headers["RateLimit-Policy"]
+    assert policy == '"failed_checks_per_number";q=100;w=86400'
     assert [event for event in web.told if isinstance(event, NumberClosed)] == [NumberClosed("web", id_)]
     web.pass_time(86_400)
     assert (await web.start()).status_code == 201

@@ -10,7 +10,7 @@ from otp_service.errors import StoreUnavailable
 from otp_service.events import Unrecorded
 from otp_service.guard.subjects import Send
 from otp_service.phone import parse
-from tests.lab import NUMBER, Lab, bearer
+from tests.lab import NUMBER, Lab, bearer, other_code
 from tests.test_guard import number
 
 if TYPE_CHECKING:
@@ -83,3 +83,17 @@ async def test_a_send_whose_reservation_could_not_be_settled_is_answered_as_sent
 async def test_nothing_is_reserved_for_a_test_key(live: Lab, reserved: list[Send]) -> None:
     assert (await live.post("start", {"to": NUMBER}, headers=bearer("web1"))).status_code == 201
     assert reserved == []
+
+
+async def test_an_answer_shows_what_happened_while_the_message_was_on_its_way(live: Lab) -> None:
+    id_ = (await live.start()).json()["id"]
+    live.pass_time(30)
+    chain = live.service.verifier._courier._chain
+    deliver = chain.deliver
+
+    async def slowly(*arguments: Any, **options: Any) -> Any:
+        await live.check(id_, other_code(live.code()))
+        return await deliver(*arguments, **options)
+
+    chain.deliver = slowly  # type: ignore[method-assign]
+    assert (await live.resend(id_)).json()["checks_left"] == 4

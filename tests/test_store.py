@@ -477,3 +477,26 @@ async def test_a_resend_of_what_was_started_anew_meanwhile_is_503(web: Lab) -> N
 async def test_a_reply_that_is_late_twice_is_503(web: Lab) -> None:
     web.service.scripts._not_after = lambda *_: 1  # type: ignore[method-assign]
     assert (await web.start()).status_code == 503
+
+
+async def test_an_operation_is_remembered_as_long_as_its_key_and_without_one_for_its_run(
+    web: Lab, redis: Server
+) -> None:
+    async def lives_ms() -> int:
+        [name] = [name for name in redis.names() if b":o:" in name]
+        return int(redis.run("PTTL", name))
+
+    id_ = (await web.start()).json()["id"]
+    await web.check(id_, other_code(web.code()))
+    assert 10_000 < await lives_ms() <= 15_000
+    redis.flush()
+    await web.start(key="k")
+    assert 3_595_000 < await lives_ms() <= 3_600_000
+
+
+async def test_a_check_that_is_not_counted_says_why(web: Lab) -> None:
+    place = await opened(web)
+    for op, length, ring, why in (("a", 7, ["k1"], "length"), ("b", 6, ["k2"], "unkeyed")):
+        operation = Operation(op, "digest", "run")
+        assert await web.service.store.attempt(place, operation, length, ring) == why
+    assert (await web.fetch(str(place.id))).json()["checks_left"] == 5
