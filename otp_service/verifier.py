@@ -89,17 +89,17 @@ class Verifier:
         key_id = self._keyring.first
         code, hashed = await self._dispatch.code(place, wish, key_id, self._watch.code_length(app))
         sealed = self._registry.seal(place, key_id, wish.target)
-        opening = Opening(wish.purpose, key_id, len(code), hashed, sealed, leave.address)
+        opening = Opening(wish.purpose, len(code), sealed, leave.address)
         rows = self._dispatch.budgets(place, wish)
-        send = NewSend(place, operation, opening, rows, self._courier.lease_ms(app))
+        send = NewSend(place, operation, key_id, hashed, rows, self._courier.lease_ms(app))
         with self._dispatch.explaining(app, wish):
-            await self._dispatch.ask_operator(app, wish, lambda: self._store.may_open(send))
-            opened = await self._store.open(send)
+            await self._dispatch.ask_operator(app, wish, lambda: self._store.may_open(send, opening))
+            opened = await self._store.open(send, opening)
         if isinstance(opened, Record):
             return _answered(place, opened, wish, send=1)
         known = clients.known(wish.address)
         self._tell(events.Started(app.name, str(place.id), wish.purpose, wish.phone.region, known))
-        record = Record.opened(app, opening, opened)
+        record = Record.opened(send, opening, opened)
         fresh = Fresh(code, hashed, opened.limit, leave)
         return await self._dispatch.send(place, operation, record, wish, fresh)
 
@@ -220,8 +220,8 @@ class Verifier:
             leave = await permit.granted()
             code, hashed = await self._dispatch.code(place, wish, record.key_id, record.length)
             rows = self._dispatch.budgets(place, wish)
-            opening = Opening(record.purpose, record.key_id, record.length, hashed, b"")
-            send = NewSend(place, operation, opening, rows, self._courier.lease_ms(app), after)
+            lease_ms = self._courier.lease_ms(app)
+            send = NewSend(place, operation, record.key_id, hashed, rows, lease_ms, after)
             with self._dispatch.explaining(app, wish):
                 await self._dispatch.ask_operator(app, wish, lambda: self._store.may_resend(send))
                 sent = await self._store.resend(send)

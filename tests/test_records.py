@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from otp_service.settings import AppSettings, Settings
-from otp_service.store.answers import Opened, Opening
+from otp_service.store.answers import NewSend, Opened, Opening, Operation
+from otp_service.store.place import Place
 from otp_service.store.records import MAY_HAVE_GONE, Record, outcome_letter, pack
 from otp_service.verification import (
     Delivery,
@@ -108,8 +109,8 @@ def test_outcomes_have_the_letters_that_they_always_had() -> None:
 
 
 def test_one_that_was_just_opened_has_one_send_and_nothing_else(app: AppSettings) -> None:
-    opening = Opening("login", "k1", 6, b"h" * 16, b"sealed")
-    made = Record.opened(app, opening, Opened(CREATED, CREATED + 7, None))
+    send = NewSend(Place(app, VerificationId.of(3)), Operation("o", "d", "r"), "k1", b"h" * 16, [], 1000)
+    made = Record.opened(send, Opening("login", 6, b"sealed"), Opened(CREATED, CREATED + 7, None))
     assert made == replace(RECORD, now_ms=CREATED + 7, checks=0, deliveries={})
 
 

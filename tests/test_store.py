@@ -20,7 +20,7 @@ from otp_service.errors import (
 from otp_service.events import Unrecorded
 from otp_service.settings import SettingsError
 from otp_service.store import keys
-from otp_service.store.answers import NewSend, Opening, Operation, seconds
+from otp_service.store.answers import NewSend, Operation, seconds
 from otp_service.store.place import Place
 from otp_service.store.records import pack
 from otp_service.store.scripts import VERBS
@@ -465,12 +465,11 @@ async def test_a_check_that_came_too_late_hears_so_again(web: Lab) -> None:
 
 
 async def test_a_resend_of_what_was_started_anew_meanwhile_is_503(web: Lab) -> None:
-    opening = Opening("login", "k9", 6, b"h" * 16, b"")
     operation = Operation("operation", "digest", "run", since=1)
     with pytest.raises(
         StoreUnavailable, match=r"^It was started anew in the meantime\. Try again\.$"
     ) as refused:
-        await web.service.store.resend(NewSend(await opened(web), operation, opening, [], 1000))
+        await web.service.store.resend(NewSend(await opened(web), operation, "k9", b"h" * 16, [], 1000))
     assert refused.value.retry_after == 1
 
 

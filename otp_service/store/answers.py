@@ -53,20 +53,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a send puts into the store.
+    """What the first send of a verification puts into the store, and all later ones leave as it is.
 
     Args:
-        purpose: What the code is good for.
-        key_id: The key of the ring that its hash was made with.
-        length: Of the code.
-        hash: Of the code.
-        sealed: The target; a resend leaves it as it is.
+        purpose: What its codes are good for.
+        length: Of its codes.
+        sealed: The target.
     """
 
     purpose: str
-    key_id: str
     length: int
-    hash: bytes = field(repr=False)
     sealed: bytes = field(repr=False)
     client: str = ""
     """Tag of the client's address; an approval gives its start back."""
@@ -79,7 +75,8 @@ class NewSend:
     Args:
         place: Where.
         operation: Happens once.
-        opening: Its code's hash, and what goes with it.
+        key_id: The key of the ring that its code was hashed with.
+        hash: Of its code.
         budgets: What it must stay within.
         lease_ms: How long it may take before another run of the operation goes on with it.
         after_receipt: The send whose receipts said that it failed, or None when a person asked.
@@ -87,7 +84,8 @@ class NewSend:
 
     place: Place
     operation: Operation
-    opening: Opening
+    key_id: str
+    hash: bytes = field(repr=False)
     budgets: Sequence[Budget]
     lease_ms: int
     after_receipt: int | None = None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otp_service.settings import AppSettings
-    from otp_service.store.answers import Opened, Opening
+    from otp_service.store.answers import NewSend, Opened, Opening
     from otp_service.verification import RateLimit, Target, VerificationId
 
 
@@ -40,15 +40,16 @@ class Record:
     """By send and try."""
 
     @classmethod
-    def opened(cls, app: AppSettings, opening: Opening, opened: Opened) -> Record:
+    def opened(cls, send: NewSend, opening: Opening, opened: Opened) -> Record:
         """A verification as ``open`` has just written it."""
+        app = send.place.app
         return cls(
             now_ms=opened.now_ms,
             status=Status.PENDING,
             purpose=opening.purpose,
             created_ms=opened.created_ms,
             ttl_ms=app.ttl_seconds * 1000,
-            key_id=opening.key_id,
+            key_id=send.key_id,
             length=opening.length,
             checks=0,
             sends=1,

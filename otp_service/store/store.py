@@ -9,6 +9,7 @@ from otp_service.store.answers import (
     Counted,
     NewSend,
     Opened,
+    Opening,
     Operation,
     Sent,
     Settled,
@@ -68,7 +69,7 @@ class Store:
         self._record_ms = record_ttl * 1000
         self._idempotency_ms = idempotency_ttl * 1000
 
-    async def open(self, send: NewSend) -> Opened | Record:
+    async def open(self, send: NewSend, opening: Opening) -> Opened | Record:
         """Open a verification, with its first send counted.
 
         Returns:
@@ -77,12 +78,12 @@ class Store:
         Raises:
             Throttled: A budget of the number refused; nothing changed.
         """
-        now, code, *rest = await self._open(send)
+        now, code, *rest = await self._open(send, opening)
         return Record.read(now, *rest) if code == "done" else Opened(rest[0], now, limit(rest[1]))
 
-    async def may_open(self, send: NewSend) -> bool:
+    async def may_open(self, send: NewSend, opening: Opening) -> bool:
         """Whether ``open`` would open anything; nothing changes, and it raises what that would raise."""
-        reply = await self._open(send, look=True)
+        reply = await self._open(send, opening, look=True)
         return bool(reply[1] == "free")
 
     async def resend(self, send: NewSend) -> Sent | None:
@@ -254,8 +255,8 @@ class Store:
         reply = await self._scripts.run("receive", [shard.verification(about.id), shard.timers], arguments)
         return str(reply[1])
 
-    async def _open(self, send: NewSend, *, look: bool = False) -> list[Any]:
-        app, opening = send.place.app, send.opening
+    async def _open(self, send: NewSend, opening: Opening, *, look: bool = False) -> list[Any]:
+        app = send.place.app
         arguments = {
             "purpose": opening.purpose,
             "length": opening.length,
@@ -279,18 +280,16 @@ class Store:
         return await self._count("resend", send, arguments)
 
     async def _count(self, verb: str, send: NewSend, arguments: dict[str, Any], *sealed: bytes) -> list[Any]:
-        place, opening = send.place, send.opening
+        place = send.place
         arguments |= self._operation(place, send.operation, send.lease_ms) | {
-            "key_id": opening.key_id,
+            "key_id": send.key_id,
             "live_bytes": place.app.live_codes * HASH_BYTES,
             "budgets": [budget.row() for budget in send.budgets],
             "memory": DAY_MS,
             "failures_in_row": FAILURES_IN_ROW,
             "failures_closed": DAY_MS,
         }
-        reply = await self._scripts.run(
-            verb, place.all_keys(send.operation), arguments, opening.hash, *sealed
-        )
+        reply = await self._scripts.run(verb, place.all_keys(send.operation), arguments, send.hash, *sealed)
         _, code, *rest = reply
         refuse(code, rest)
         if code == "refused":
