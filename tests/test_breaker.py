@@ -21,6 +21,7 @@ from tests import faults_http
 from tests.faults_http import FaultServer, Reply
 from tests.lab import Lab, bearer, code_in, lab
 from tests.test_delivery import SMSPM_OK, TWILIO_OK, smspm, twilio
+from tests.test_metrics import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -476,9 +477,11 @@ async def test_a_start_asks_redis_nothing_about_breakers(redis: Server) -> None:
         good = await stack.enter_async_context(FaultServer(reply=SMSPM_OK))
         live = await stack.enter_async_context(routed(redis, good.url, good.url))
         await live.start()
-        live.service.scripts.calls = 0
+        asked = counted(live, "otp_redis_script_seconds_count", verb="exchange")
+        opened = counted(live, "otp_redis_script_seconds_count", verb="open")
         await live.start()
-        assert live.service.scripts.calls == 2
+        assert counted(live, "otp_redis_script_seconds_count", verb="exchange") == asked
+        assert counted(live, "otp_redis_script_seconds_count", verb="open") == opened + 1
 
 
 async def test_what_test_keys_send_moves_no_breaker(redis: Server) -> None:

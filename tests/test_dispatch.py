@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otp_service.errors import StoreUnavailable
-from otp_service.events import Unrecorded
+from otp_service.events import Started, Unrecorded
 from otp_service.guard.subjects import Send
 from otp_service.phone import parse
 from tests.lab import NUMBER, Lab, bearer, other_code
@@ -97,3 +97,10 @@ async def test_an_answer_shows_what_happened_while_the_message_was_on_its_way(li
 
     chain.deliver = slowly  # type: ignore[method-assign]
     assert (await live.resend(id_)).json()["checks_left"] == 4
+
+
+async def test_a_start_is_told_with_what_is_known_of_its_client(live: Lab) -> None:
+    for index, ip in enumerate(("203.0.113.9", "10.0.0.1", None)):
+        await live.start(number(index), client={"ip": ip})
+    told = [event.address for event in live.told if isinstance(event, Started)]
+    assert told == ["counted", "private", ""]
