@@ -160,6 +160,10 @@ async def test_all_processes_agree_in_one_key_by_the_names_that_they_always_had(
             {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "9.0.1"},
             Node("valkey", "9.0.1", "noeviction", appends=False, used_bytes=0, most_bytes=0),
         ),
+        (
+            {"redis_version": "7.2.4", "server_name": "valkey"},
+            Node("valkey", "7.2.4", "noeviction", appends=False, used_bytes=0, most_bytes=0),
+        ),
         (EVICTS, Node("redis", "7.2.4", "allkeys-lru", appends=True, used_bytes=0, most_bytes=0)),
     ],
 )

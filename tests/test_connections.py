@@ -107,7 +107,7 @@ async def test_tls_and_its_user_reach_every_node(kind: str) -> None:
 
 
 CONNECTIONS = 64 + 8
-PLAIN, SENTINEL, CLUSTER = "redis://h:7/2", "redis+sentinel://a,[::1]:7/otp/3", "redis+cluster://a,b:7000"
+PLAIN, SENTINEL, CLUSTER = "redis://h:7/2", "redis+sentinel://a,[::1]:7/Xotp/3", "redis+cluster://a,b:7000"
 
 
 def options_of(client: RedisClient) -> dict[str, Any]:
@@ -133,7 +133,7 @@ async def test_a_plain_pool_makes_its_callers_wait() -> None:
     await client.aclose()
 
 
-@pytest.mark.parametrize(("url", "database"), [(SENTINEL, 3), ("redis+sentinel://a,[::1]:7/otp", 0)])
+@pytest.mark.parametrize(("url", "database"), [(SENTINEL, 3), ("redis+sentinel://a,[::1]:7/Xotp", 0)])
 async def test_every_sentinel_is_asked_for_the_master_by_its_name(url: str, database: int) -> None:
     client = connect(url)
     pool: Any = client.connection_pool  # type: ignore[union-attr]
@@ -141,7 +141,7 @@ async def test_every_sentinel_is_asked_for_the_master_by_its_name(url: str, data
     assert [(each["host"], each["port"]) for each in asked] == [("a", 26379), ("::1", 7)]
     assert [(each["socket_timeout"], each["retry"]._retries) for each in asked] == [(0.4, 0)] * 2
     assert (pool.service_name, pool.max_connections, options_of(client)["db"]) == (
-        "otp",
+        "Xotp",
         CONNECTIONS,
         database,
     )
@@ -160,7 +160,7 @@ async def test_sentinels_are_asked_over_tls_too_but_are_not_shown_the_password()
 
 
 async def test_a_cluster_is_found_through_any_of_its_nodes() -> None:
-    client = connect("redis+cluster://u:p:q@a,b:7000,:7001")
+    client = connect("redis+cluster://u:p:q,r@a,b:7000,:7001")
     assert isinstance(client, RedisCluster)
     nodes = client.nodes_manager.startup_nodes.values()
     assert [(node.host, node.port, node.max_connections) for node in nodes] == [
@@ -168,7 +168,7 @@ async def test_a_cluster_is_found_through_any_of_its_nodes() -> None:
         ("b", 7000, CONNECTIONS),
         ("127.0.0.1", 7001, CONNECTIONS),
     ]
-    assert (options_of(client)["username"], options_of(client)["password"]) == ("u", "p:q")
+    assert (options_of(client)["username"], options_of(client)["password"]) == ("u", "p:q,r")
     await client.aclose()
 
 

@@ -173,15 +173,6 @@ async def test_past_its_time_it_reads_expired_and_takes_nothing(web: Lab, starte
     assert answers[1].json()["detail"].startswith("The verification is over.")
 
 
-@pytest.mark.parametrize("changes", [{"record_ttl_seconds": 3600}])
-async def test_a_record_can_be_read_for_its_time_and_no_longer(web: Lab) -> None:
-    id_ = (await web.start()).json()["id"]
-    web.pass_time(3599)
-    assert (await web.fetch(id_)).json()["status"] == "expired"
-    web.pass_time(1)
-    assert (await web.fetch(id_)).status_code == 404
-
-
 async def test_canceled_takes_nothing(web: Lab, started: dict[str, Any]) -> None:
     canceled = await web.cancel(started["id"])
     assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")

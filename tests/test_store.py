@@ -14,17 +14,19 @@ from redis.exceptions import ConnectionError as LostError
 from otp_service.errors import (
     IdempotencyMismatch,
     StoreUnavailable,
+    Throttled,
     VerificationClosed,
     VerificationNotFound,
 )
 from otp_service.events import Unrecorded
 from otp_service.settings import SettingsError
 from otp_service.store import keys
-from otp_service.store.answers import NewSend, Operation, seconds
+from otp_service.store.answers import Counted, NewSend, Opened, Opening, Operation, seconds
+from otp_service.store.budget import Budget
 from otp_service.store.place import Place
-from otp_service.store.records import pack
+from otp_service.store.records import Record, pack
 from otp_service.store.scripts import VERBS
-from otp_service.verification import Delivery, Outcome, VerificationId
+from otp_service.verification import Delivery, Outcome, ReceiptState, Status, Try, VerificationId
 from tests import servers
 from tests.lab import NUMBER, Lab, lab, other_code
 from tests.waits import Waits
@@ -499,3 +501,86 @@ async def test_a_check_that_is_not_counted_says_why(web: Lab) -> None:
         operation = Operation(op, "digest", "run")
         assert await web.service.store.attempt(place, operation, length, ring) == why
     assert (await web.fetch(str(place.id))).json()["checks_left"] == 5
+
+
+@pytest.mark.parametrize("changes", [{"record_ttl_seconds": 3600}])
+async def test_a_record_can_be_read_for_its_time_and_no_longer(web: Lab) -> None:
+    id_ = (await web.start()).json()["id"]
+    web.pass_time(3599)
+    assert (await web.fetch(id_)).json()["status"] == "expired"
+    web.pass_time(1)
+    assert (await web.fetch(id_)).status_code == 404
+
+
+DOWN = Delivery("down", Outcome.UNAVAILABLE, "connect_failed", segments=1, latency_ms=2, at=0)
+SENT = Delivery("up", Outcome.ACCEPTED, "", segments=1, latency_ms=2, at=0)
+OPERATION = Operation("operation", "digest", "run", since=1)
+HASH = b"h" * 16
+
+
+async def counted(web: Lab) -> tuple[Place, Record]:
+    """A verification whose first send is counted, and not made yet."""
+    place = Place(web.service.settings.apps["web"], VerificationId.of(3), "number")
+    member = place.events.send(1)
+    rows = [Budget("sends_per_number", place.events.all_sends, 0, member, ((5, 3_600_000),))]
+    send = NewSend(place, OPERATION, "k1", HASH, rows, 10_000)
+    opening = Opening("login", 6, b"sealed", "a tag")
+    opened = await web.service.store.open(send, opening)
+    assert isinstance(opened, Opened)
+    return place, Record.opened(send, opening, opened)
+
+
+@pytest.mark.parametrize(
+    ("tries", "kept", "live"),
+    [([DOWN], [], b""), ([DOWN, SENT], [b"s:web:"], HASH), ([SENT], [b"s:web:"], HASH)],
+)
+async def test_a_send_that_nobody_took_is_given_back_with_its_code(
+    web: Lab, redis: Server, tries: list[Delivery], kept: list[bytes], live: bytes
+) -> None:
+    place, record = await counted(web)
+    written = record.delivered(tries)
+    await web.service.store.record(place, OPERATION, written, tries, HASH, failed=False)
+    events = redis.run("ZRANGE", place.shard.number("number"), 0, -1)
+    assert [event[:6] for event in events if event.startswith(b"s:")] == kept
+    assert (redis.run("GET", place.shard.codes(place.id)) or b"") == live
+
+
+async def test_what_was_written_down_is_read_as_it_stands_by_then(web: Lab) -> None:
+    place, record = await counted(web)
+    store = web.service.store
+    check = await store.attempt(place, Operation("check", "digest", "run"), 6, ["k1"])
+    assert check == Counted("k1", b"sealed", 1, HASH, created_ms=record.created_ms, client="a tag")
+    later = await store.record(place, OPERATION, record.delivered([SENT]), [SENT], HASH, failed=False)
+    assert (later.checks, later.status, later.now_ms >= record.now_ms) == (1, Status.PENDING, True)
+
+
+async def test_a_receipt_that_was_faster_than_the_record_makes_another_send_due(
+    web: Lab, redis: Server
+) -> None:
+    place, record = await counted(web)
+    store, about = web.service.store, Try(place.id, 1, 1)
+    assert await store.receive(about, ReceiptState.FAILED, send_again=True) == "ok"
+    await store.record(place, OPERATION, record.delivered([SENT]), [SENT], HASH, failed=False)
+    assert redis.run("ZRANGE", place.shard.timers, 0, -1) == [f"{place.id}:1:web".encode()]
+
+
+async def test_no_more_codes_are_kept_than_are_live(web: Lab, redis: Server) -> None:
+    place, record = await counted(web)
+    redis.run("SET", place.shard.codes(place.id), HASH + b"2" * 16 + b"3" * 16, "PX", 60_000)
+    await web.service.store.record(place, OPERATION, record.delivered([SENT]), [SENT], HASH, failed=False)
+    assert redis.run("GET", place.shard.codes(place.id)) == HASH + b"2" * 16
+
+
+async def test_a_number_that_is_closed_for_failed_checks_says_for_which(web: Lab, redis: Server) -> None:
+    place = Place(web.service.settings.apps["web"], VerificationId.of(3), "number")
+    till = int(redis.run("TIME")[0]) * 1000 + 7_000_000
+    redis.run("HSET", place.shard.failures("number", "web"), "u", till)
+    with pytest.raises(Throttled) as refused:
+        await web.service.store.open(
+            NewSend(place, OPERATION, "k1", HASH, [], 10_000), Opening("login", 6, b"")
+        )
+    limit = refused.value.limit
+    assert limit
+    assert (limit.name, limit.quota, limit.window, limit.left) == ("failed_checks_per_number", 100, 86_400, 0)
+    assert 6_990 < limit.reset <= 7_001
+    assert refused.value.detail == f"Not yet: try again in {limit.reset} seconds."

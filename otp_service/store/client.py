@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 if TYPE_CHECKING:
@@ -64,7 +63,6 @@ def _sentinel(parts: SplitResult, options: dict[str, Any]) -> RedisClient:
     sentinel = Sentinel(_hosts(parts, 26379), sentinel_kwargs=options | tls)  # type: ignore[no-untyped-call]
     return sentinel.master_for(  # type: ignore[no-any-return]
         name,
-        connection_pool_class=SentinelConnectionPool,
         max_connections=CONNECTIONS + 8,
         db=int(database or 0),
         **security,

@@ -3,7 +3,8 @@
 local claim = KEYS[1]
 
 local i = read(claim)
-if not i.d then
+if not i.d or now >= i.c + a.ttl then
+  redis.call('DEL', claim)
   redis.call('HSET', claim, 'd', a.digest, 'c', now, 'w' .. a.run, 1)
   redis.call('PEXPIRE', claim, a.ttl)
   return reply('new', now)
