@@ -83,20 +83,23 @@ def main(wanted: list[str]) -> int:
     took = time.monotonic() - began
     print(f"{len(mutants)} mutants in {took:.0f} s: {dict(Counter(results.values()))}")  # noqa: T201
     alive = [mutant for mutant in mutants if results[mutant["name"]] in {"survived", "untested"}]
-    return _compare(alive, mutants)
+    return _compare(alive, mutants, whole=not wanted)
 
 
-def _compare(survivors: list[dict[str, str]], mutants: list[dict[str, str]]) -> int:
+def _compare(survivors: list[dict[str, str]], mutants: list[dict[str, str]], *, whole: bool) -> int:
     """Say which survivors nobody has explained, and which explanations are of no use any more."""
     explained = _explained()
     alive = {_key(mutant) for mutant in survivors}
     made = {_key(mutant) for mutant in mutants}
-    unexplained = sorted(alive - explained)
-    dead = sorted((explained & made) - alive)
-    for title, found in (("Nobody has explained", unexplained), ("Explained, but killed", dead)):
-        for key in found:
+    faults = {
+        "Nobody has explained": alive - explained,
+        "Explained, but killed": (explained & made) - alive,
+        "Explained, but not made": explained - made if whole else set(),
+    }
+    for title, found in faults.items():
+        for key in sorted(found):
             print(f"{title}: {json.dumps(key, ensure_ascii=False)}")  # noqa: T201
-    return 1 if unexplained or dead else 0
+    return int(any(faults.values()))
 
 
 def _explained() -> set[tuple[str, str, str]]:
