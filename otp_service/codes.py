@@ -171,6 +171,10 @@ class Binding:
         bound = (self.transaction.payee, self.transaction.amount) if self.transaction else ()
         return keyring.code_digest(key_id, self.app, self.id.raw, self.number, self.purpose, *bound, code)
 
+    async def hash(self, pool: HashPool, keyring: Keyring, key_id: str, code: str) -> bytes:
+        """What is kept of the code, and compared."""
+        return await pool.hash(self.digest(keyring, key_id, code), self.salt)
+
     @property
     def salt(self) -> bytes:
         """16 bytes of this verification's own.

@@ -20,7 +20,6 @@ from otp_service.guard.subjects import Send
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from contextlib import AbstractContextManager
 
     from otp_service.codes import HashPool
     from otp_service.delivery.courier import Courier
@@ -142,7 +141,7 @@ class Dispatch:
         self._pool.admit()
         code = self._fixed.code(place.app, wish.target) or self._draw(length)
         binding = Binding(place.app.name, place.id, wish.phone.e164, wish.purpose, wish.target.transaction)
-        return code, await self._pool.hash(binding.digest(self._keyring, key_id, code), binding.salt)
+        return code, await binding.hash(self._pool, self._keyring, key_id, code)
 
     def budgets(self, place: Place, wish: Wish) -> list[Budget]:
         """What a send of a number must stay within; test numbers have none."""
@@ -150,10 +149,6 @@ class Dispatch:
             return []
         rows = budgets.of_start if wish.starts else budgets.of_send
         return rows(place.app, self._installation_sends, place.events)
-
-    def explaining(self, app: AppSettings, wish: Wish) -> AbstractContextManager[None]:
-        """Tell the operator which budget of a number refuses a send."""
-        return self._guard.explaining(app, wish.phone)
 
     async def ask_operator(self, app: AppSettings, wish: Wish, may: Callable[[], Awaitable[bool]]) -> None:
         """Ask the operator's own endpoint for leave too, where there is one.

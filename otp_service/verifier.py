@@ -92,7 +92,7 @@ class Verifier:
         opening = Opening(wish.purpose, len(code), sealed, leave.address)
         rows = self._dispatch.budgets(place, wish)
         send = NewSend(place, operation, key_id, hashed, rows, self._courier.lease_ms(app))
-        with self._dispatch.explaining(app, wish):
+        with self._guard.explaining(app, wish.phone):
             await self._dispatch.ask_operator(app, wish, lambda: self._store.may_open(send, opening))
             opened = await self._store.open(send, opening)
         if isinstance(opened, Record):
@@ -151,9 +151,7 @@ class Verifier:
         if counted.settled:
             return self._checked(place, counted.settled, target, guess, replayed=True)
         binding = Binding(app.name, id_, target.to, guess.purpose, guess.transaction)
-        hashed = await self._pool.hash(
-            binding.digest(self._keyring, counted.key_id, guess.code), binding.salt
-        )
+        hashed = await binding.hash(self._pool, self._keyring, counted.key_id, guess.code)
         place = self._registry.of(place, target)
         right = codes.match(hashed, counted.live)
         settled = await self._store.settle(place, operation, counted.ordinal, matched=right)
@@ -222,7 +220,7 @@ class Verifier:
             rows = self._dispatch.budgets(place, wish)
             lease_ms = self._courier.lease_ms(app)
             send = NewSend(place, operation, record.key_id, hashed, rows, lease_ms, after)
-            with self._dispatch.explaining(app, wish):
+            with self._guard.explaining(app, wish.phone):
                 await self._dispatch.ask_operator(app, wish, lambda: self._store.may_resend(send))
                 sent = await self._store.resend(send)
             if sent is None:

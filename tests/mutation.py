@@ -135,10 +135,9 @@ def _mutants(room: Path, wanted: list[str]) -> Iterator[dict[str, str]]:
             mangled = name.rpartition("__mutmut_")[0]
             function = mangled.removeprefix("x").replace("ǁ", ".").removeprefix("_").removeprefix(".")
             before, after = _change(source(f"{mangled}__mutmut_orig"), source(name))
-            full = f"{module}.{name}".replace(".__init__.", ".")
             shown = f"{module.removeprefix('otp_service.')}.{function}"
             if not wanted or any(part in shown for part in wanted):
-                yield {"name": full, "function": shown, "before": before, "after": after}
+                yield {"name": f"{module}.{name}", "function": shown, "before": before, "after": after}
 
 
 def _change(before: list[str], after: list[str]) -> tuple[str, str]:

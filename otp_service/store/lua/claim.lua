@@ -3,8 +3,11 @@
 local claim = KEYS[1]
 
 local i = read(claim)
-if not i.d or now >= i.c + a.ttl then
+if i.d and now >= i.c + a.ttl then -- over, though Redis has not collected it yet
   redis.call('DEL', claim)
+  i = {}
+end
+if not i.d then
   redis.call('HSET', claim, 'd', a.digest, 'c', now, 'w' .. a.run, 1)
   redis.call('PEXPIRE', claim, a.ttl)
   return reply('new', now)
